@@ -1,0 +1,17 @@
+-- Every published checkpoint; event_id, leaf_hash, project and time are of the last leaf it covers.
+CREATE TABLE IF NOT EXISTS checkpoints (
+  position UInt64 COMMENT 'place in the sequenced log' CODEC(Delta, ZSTD(1)),
+  row UInt16 DEFAULT 0 COMMENT 'place among the rows of one event',
+  event_id UUID COMMENT 'the event this row was folded from',
+  leaf_hash String COMMENT 'RFC 6962 leaf hash, hex: what a proof of this row proves' CODEC(NONE),
+  project LowCardinality(String),
+  time DateTime64(3, 'UTC') COMMENT 'ledger time' CODEC(Delta, ZSTD(1)),
+  size UInt64 COMMENT 'leaves it covers: position + 1',
+  root String CODEC(NONE),
+  origin LowCardinality(String),
+  note String CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(time)
+ORDER BY (position, row)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;

@@ -1,0 +1,3 @@
+import { runProduct } from './product.mjs'
+
+await runProduct(['up', '--install-temporal', ...process.argv.slice(2)])

@@ -1,0 +1,4 @@
+export function readTap(
+  stream: NodeJS.ReadableStream,
+  say: (line: string) => void,
+): Promise<{ passed: number; failed: number; skipped: number }>

@@ -1,0 +1,102 @@
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import type { LedgerView } from '../runtime/ledger-view.js'
+import type { ApiParts } from './parts.js'
+
+/** What the server counts since its start. Labels are names of routes and results, never what was sent. */
+export interface ApiCounters {
+  request(method: string, route: string, status: number, seconds: number): void
+  evidence(result: 'recorded' | 'repeated' | 'refused'): void
+  live(change: 1 | -1): void
+  text(
+    ledger: LedgerView,
+    tables: readonly { readonly table: string; readonly position: number }[],
+  ): string
+}
+
+const label = (text: string): string =>
+  text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
+
+export function createCounters(): ApiCounters {
+  const requests = new Map<string, { count: number; seconds: number }>()
+  const evidence = { recorded: 0, repeated: 0, refused: 0 }
+  let liveClients = 0
+
+  return {
+    request(method, route, status, seconds) {
+      const key = `method="${label(method)}",route="${label(route)}",status="${status}"`
+      const counted = requests.get(key) ?? { count: 0, seconds: 0 }
+      requests.set(key, { count: counted.count + 1, seconds: counted.seconds + seconds })
+    },
+    evidence(result) {
+      evidence[result] += 1
+    },
+    live(change) {
+      liveClients += change
+    },
+    text(ledger, tables) {
+      const metric = (
+        name: string,
+        type: 'counter' | 'gauge',
+        help: string,
+        values: readonly (readonly [string, number])[],
+      ) => [
+        `# HELP ${name} ${help}`,
+        `# TYPE ${name} ${type}`,
+        ...values.map(([labels, value]) => `${name}${labels === '' ? '' : `{${labels}}`} ${value}`),
+      ]
+      const counted = [...requests]
+      const size = ledger.size()
+      const lines = [
+        ...metric('fractalops_ledger_events', 'gauge', 'Events on the ledger.', [['', size]]),
+        ...metric(
+          'fractalops_ledger_checkpoint_size',
+          'gauge',
+          'Events that the latest checkpoint covers.',
+          [['', ledger.checkpoint().size]],
+        ),
+        ...metric(
+          'fractalops_http_requests_total',
+          'counter',
+          'Requests answered.',
+          counted.map(([key, { count }]) => [key, count]),
+        ),
+        ...metric(
+          'fractalops_http_request_seconds_total',
+          'counter',
+          'Time spent on answers.',
+          counted.map(([key, { seconds }]) => [key, Number(seconds.toFixed(6))]),
+        ),
+        ...metric(
+          'fractalops_evidence_events_total',
+          'counter',
+          'CloudEvents by what became of them.',
+          Object.entries(evidence).map(([result, count]) => [`result="${result}"`, count]),
+        ),
+        ...metric('fractalops_live_clients', 'gauge', 'Open live streams.', [['', liveClients]]),
+        ...metric(
+          'fractalops_projection_lag_events',
+          'gauge',
+          'Events that a fact table has not seen.',
+          tables.map(({ table, position }) => [
+            `table="${label(table)}"`,
+            Math.max(0, size - position),
+          ]),
+        ),
+      ]
+      return `${lines.join('\n')}\n`
+    },
+  }
+}
+
+export const metrics =
+  ({ ledger, projections }: ApiParts, counters: ApiCounters): FastifyPluginAsyncZod =>
+  async (app) => {
+    app.get(
+      '/metrics',
+      { schema: { tags: ['operation'], summary: 'Counters in Prometheus text' } },
+      async (_request, reply) => {
+        void reply.type('text/plain; version=0.0.4; charset=utf-8')
+        return counters.text(ledger, projections.progress())
+      },
+    )
+  }

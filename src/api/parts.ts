@@ -1,0 +1,55 @@
+import type { FastifyServerOptions } from 'fastify'
+import type { HudView } from '../contracts/http.js'
+import type { ClientWriter, RecordWriter } from '../ledger/writers.js'
+import type { WarehouseQueries } from '../projections/warehouse.js'
+import type { PolicyEngine } from '../proposals/policy-engine.js'
+import type { ProposalDesk } from '../proposals/proposal.js'
+import type { AssetViews } from '../runtime/asset-view.js'
+import type { Identities } from '../runtime/identities.js'
+import type { LedgerView } from '../runtime/ledger-view.js'
+import type { Sessions } from './sessions.js'
+
+/** How far one fact table was folded. */
+export interface TableProgress {
+  readonly table: string
+  /** The next position the table has not seen. */
+  readonly position: number
+}
+
+/** What the entrances may ask of the projector. */
+export interface ProjectionControl {
+  progress(): readonly TableProgress[]
+  /** Empties every fact table and begins to fold it from 0; resolves when that has begun. */
+  rebuild(): Promise<void>
+}
+
+export interface Health {
+  readonly ready: boolean
+  readonly parts: HudView['parts']
+}
+
+/**
+ * Everything the HTTP server is handed. None of it can append an event that tells of a side effect:
+ * the ledger comes as a view, and the two writers refuse every contract that is not theirs (law 3).
+ */
+export interface ApiParts {
+  readonly ledger: LedgerView
+  readonly desk: ProposalDesk
+  readonly identities: Identities
+  readonly sessions: Sessions
+  readonly recorder: RecordWriter
+  readonly clients: ClientWriter
+  readonly policies: PolicyEngine
+  readonly assets: AssetViews
+  readonly queries: WarehouseQueries
+  readonly projections: ProjectionControl
+  readonly health: () => Promise<Health>
+}
+
+export interface ApiOptions {
+  /** The host of the configured listen address: together with the loopback names all that Host may say. */
+  readonly host: string
+  /** Folder of the built portal; null serves no portal. */
+  readonly portalFolder: string | null
+  readonly logger?: FastifyServerOptions['logger']
+}

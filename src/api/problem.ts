@@ -1,0 +1,99 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { EvidenceError, type ErrorKind } from '../contracts/errors.js'
+import type { Problem } from '../contracts/http.js'
+
+const statusOf: Record<ErrorKind, number> = {
+  invalid: 422,
+  unauthenticated: 401,
+  forbidden: 403,
+  missing: 404,
+  conflict: 409,
+  precondition: 412,
+  'too-large': 413,
+  unsupported: 415,
+  untrusted: 422,
+  unavailable: 503,
+  tampered: 500,
+}
+
+const retryAfterSeconds = '1'
+
+/** The one form in which an error leaves over HTTP (RFC 9457). */
+export function problemOf(error: EvidenceError, instance?: string): Problem {
+  return {
+    type: `/errors/${error.code}`,
+    title: error.message,
+    status: statusOf[error.kind],
+    ...(instance === undefined ? {} : { instance }),
+    code: error.code,
+    remedy: error.remedy,
+    ...(error.fields.length === 0
+      ? {}
+      : { errors: error.fields.map(({ pointer, detail }) => ({ pointer, detail })) }),
+  }
+}
+
+/** Errors of the framework in our words; undefined for what is nobody's request but our own fault. */
+export function evidenceErrorOf(error: unknown): EvidenceError | undefined {
+  if (error instanceof EvidenceError) return error
+  const { code, statusCode, message } = error as Partial<FastifyError>
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new EvidenceError('REQUEST_TOO_LARGE', 'the body is larger than this route takes', {
+      cause: error,
+    })
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return new EvidenceError(
+      'CONTENT_TYPE_UNSUPPORTED',
+      message ?? 'the content type is not supported',
+      { cause: error },
+    )
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new EvidenceError('REQUEST_INVALID', message ?? 'the request is malformed', {
+      cause: error,
+    })
+  }
+  return undefined
+}
+
+/** The one place where an error becomes a response. */
+export function replyWithProblem(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const path = request.url.split('?')[0] ?? request.url
+  const known = evidenceErrorOf(error)
+  void reply.type('application/problem+json')
+  if (known === undefined) {
+    request.log.error({ route: request.routeOptions.url, place: placeOf(error) }, 'request failed')
+    const internal = {
+      type: '/errors/INTERNAL',
+      title: 'the service failed to answer',
+      status: 500,
+      instance: path,
+      code: 'INTERNAL',
+    }
+    return reply
+      .code(500)
+      .send(
+        JSON.stringify({
+          ...internal,
+          remedy: 'Look into the log of the service; nothing that was acknowledged is lost.',
+        }),
+      )
+  }
+  const problem = problemOf(known, path)
+  if (problem.status >= 500)
+    request.log.error({ route: request.routeOptions.url, code: known.code }, 'request refused')
+  if (problem.status === 401) void reply.header('www-authenticate', 'Bearer realm="fractalops"')
+  if (problem.status === 503) void reply.header('retry-after', retryAfterSeconds)
+  return reply.code(problem.status).send(JSON.stringify(problem))
+}
+
+/** Where an unexpected error was thrown, without its message: that may quote what was sent. */
+const placeOf = (error: unknown): string =>
+  error instanceof Error
+    ? [error.name, ...(error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))].join(
+        '\n',
+      )
+    : typeof error

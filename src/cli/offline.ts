@@ -1,0 +1,58 @@
+import type { EventReader, ProofSource } from '../ledger/event-store.js'
+import type { Config } from '../runtime/config.js'
+
+/** A ledger that no process writes, opened to be looked at. */
+export interface OfflineLedger {
+  readonly reader: EventReader
+  readonly proofs: Omit<ProofSource, 'vkey'>
+  /** Every key that signed it, oldest first. */
+  readonly vkeys: readonly string[]
+  close(): Promise<void>
+}
+
+export interface FsckFlaw {
+  readonly segment: string
+  readonly offset: number
+  readonly position: number | null
+  readonly flaw: string
+}
+
+export interface FsckOutcome {
+  readonly origin: string
+  readonly events: number
+  readonly segments: number
+  readonly checkpoints: number
+  readonly sound: boolean
+  readonly problems: readonly FsckFlaw[]
+  readonly problemCount: number
+  readonly tornTail: { readonly segment: string; readonly offset: number } | null
+}
+
+export interface FsckProgress {
+  readonly bytesDone: number
+  readonly bytesTotal: number
+  readonly events: number
+}
+
+/** What commands do with a data folder when no service runs on it. `data` is the data folder, not that of the ledger. */
+export interface Offline {
+  /** @throws EvidenceError DATA_FOLDER_INVALID, LEDGER_LOCKED, JOURNAL_DAMAGED. */
+  open(data: string): Promise<OfflineLedger>
+  fsck(data: string, onProgress: (progress: FsckProgress) => void): Promise<FsckOutcome>
+  /** Whether some process has the ledger of this data folder open; false when there is none. */
+  isLocked(data: string): Promise<boolean>
+  /** Where a Temporal server would be taken from on this machine; null when there is none. */
+  findTemporal(config: Config): Promise<string | null>
+}
+
+/** A service that `up` started. */
+export interface Running {
+  /** Settles when the service has ended, by `close` or because it cannot go on. */
+  readonly closed: Promise<void>
+  close(): Promise<void>
+}
+
+export type RunUp = (
+  config: Config,
+  io: { readonly out: (line: string) => void; readonly err: (line: string) => void; readonly install: boolean },
+) => Promise<Running>

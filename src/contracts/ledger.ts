@@ -1,0 +1,69 @@
+import * as z from 'zod'
+import { defineEvent } from './event.js'
+import { ActorName, Sha256Hex } from './identifiers.js'
+import { PolicyBundle } from './policy.js'
+
+/** A C2SP signed-note verifier key: name+hash+base64. */
+export const VerifierKey = z.string().max(512).regex(/^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}$/)
+
+const vkey = 'fractalops.local/0123456789abcdef+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k'
+
+export const ledgerBootstrapped = defineEvent({
+  type: 'ledger.bootstrapped',
+  version: '1',
+  writer: 'ledger',
+  category: 'ledger',
+  summary: 'The ledger was created, with its first policies, administrator and key; the only facts without a proposal',
+  schema: z.strictObject({
+    origin: z.string().max(256),
+    policy: PolicyBundle,
+    policy_digest: Sha256Hex,
+    schema_digest: Sha256Hex,
+    administrator: z.strictObject({ name: ActorName, token_sha256: Sha256Hex }),
+    vkey: VerifierKey,
+  }),
+  example: {
+    origin: 'fractalops.local/0123456789abcdef',
+    policy: { name: 'bootstrap', policies: { 'register-processes': 'permit (principal, action, resource);' }, schema: 'entity Person;' },
+    policy_digest: 'b'.repeat(64),
+    schema_digest: 'c'.repeat(64),
+    administrator: { name: 'administrator', token_sha256: 'a'.repeat(64) },
+    vkey,
+  },
+})
+
+const alarm = z.strictObject({ alarm: z.enum(['clock-stepped-back']), message: z.string().max(1024) })
+const alarmExample = { alarm: 'clock-stepped-back' as const, message: 'the clock went back by 5,000 ms; ledger time holds' }
+
+export const alarmRaised = defineEvent({
+  type: 'ledger.alarm-raised',
+  version: '1',
+  writer: 'ledger',
+  category: 'ledger',
+  summary: 'The ledger saw something that a person must look at',
+  schema: alarm,
+  example: alarmExample,
+})
+
+export const alarmCleared = defineEvent({
+  type: 'ledger.alarm-cleared',
+  version: '1',
+  writer: 'ledger',
+  category: 'ledger',
+  summary: 'The cause of an alarm is gone',
+  schema: alarm,
+  example: alarmExample,
+})
+
+export const keyCreated = defineEvent({
+  type: 'key.created',
+  version: '1',
+  writer: 'ledger',
+  category: 'key',
+  summary: 'A key that signs checkpoints came into use',
+  schema: z.strictObject({ vkey: VerifierKey, purpose: z.enum(['checkpoint']) }),
+  example: { vkey, purpose: 'checkpoint' },
+})
+
+export const ledgerEvents = [ledgerBootstrapped, alarmRaised, alarmCleared] as const
+export const keyEvents = [keyCreated] as const

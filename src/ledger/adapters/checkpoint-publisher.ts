@@ -1,0 +1,143 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { EvidenceError } from '../../contracts/errors.js'
+import { formatCheckpoint } from '../checkpoint.js'
+import type { PublishedCheckpoint } from '../event-store.js'
+import { nodeCrypto } from '../node-crypto.js'
+import { type NoteSigner, signNote } from '../note.js'
+import { isUndoneDiskFull } from './file-port.js'
+import type { KeptCheckpoints } from './kept-checkpoints.js'
+import type { TreeHashes } from './tree-hashes.js'
+
+/** The first append after a pause is covered at once; under load a checkpoint follows at this pace. */
+export const checkpointIntervalMs = 50
+/** How long after a full disk the next checkpoint is tried. */
+const diskFullRetryMs = 1_000
+
+/** Signs the tree after commits. What it shows is durable: first the leaves, then the checkpoint. */
+export interface CheckpointPublisher {
+  latest(): PublishedCheckpoint
+  /** Tells that the durable tree has grown. */
+  notify(): void
+  /** Publishes now what is not yet covered; used on open and close. */
+  flush(): Promise<void>
+  /** Publishes nothing any more. */
+  end(): void
+  /** Waits for a checkpoint with more than `size` leaves. @throws EvidenceError LEDGER_BUSY, LEDGER_READ_ONLY. */
+  waitBeyond(size: number, timeoutMs: number): Promise<void>
+}
+
+interface Waiter {
+  readonly size: number
+  readonly resolve: () => void
+  readonly reject: (error: EvidenceError) => void
+}
+
+export function createCheckpointPublisher(options: {
+  readonly origin: string
+  readonly tree: TreeHashes
+  readonly kept: KeptCheckpoints
+  readonly signer: NoteSigner
+  readonly latest: PublishedCheckpoint | undefined
+  readonly intervalMs: number
+  readonly onFailure: (reason: EvidenceError) => void
+}): CheckpointPublisher {
+  const { origin, tree, kept, signer, intervalMs } = options
+  let latest = options.latest
+  let failure: EvidenceError | null = null
+  let running: Promise<void> | null = null
+  let ended = false
+  const waiters = new Set<Waiter>()
+
+  const publish = async () => {
+    const size = tree.size
+    if (latest?.size === size) return
+    const root = tree.rootOf(size)
+    const note = await signNote(formatCheckpoint({ origin, size, root }), signer, nodeCrypto.sha256)
+    const checkpoint = { origin, size, root, note }
+    // If we stop before it is kept, nobody saw it and the next start signs the same or a larger tree.
+    await kept.append(checkpoint)
+    latest = checkpoint
+    for (const waiter of waiters) if (size > waiter.size) waiter.resolve()
+  }
+
+  const fail = (cause: unknown) => {
+    failure = new EvidenceError(
+      'LEDGER_READ_ONLY',
+      'a checkpoint could not be signed and kept: the ledger takes no more events until it is started again',
+      { cause },
+    )
+    options.onFailure(failure)
+    for (const waiter of waiters) waiter.reject(failure)
+  }
+
+  const run = async () => {
+    try {
+      while (failure === null && latest?.size !== tree.size) {
+        await publish()
+        await wait(intervalMs)
+      }
+    } catch (error) {
+      // A full disk ends nothing: the checkpoint comes when there is space again.
+      if (isUndoneDiskFull(error)) setTimeout(notify, diskFullRetryMs).unref()
+      else fail(error)
+    }
+    running = null
+  }
+
+  const notify = () => {
+    if (failure === null && !ended) running ??= run()
+  }
+
+  return {
+    latest() {
+      if (latest === undefined) throw new RangeError('no checkpoint was published yet')
+      return latest
+    },
+    notify,
+    async flush() {
+      await running
+      if (failure !== null) throw failure
+      await publish().catch((cause: unknown) => {
+        if (!isUndoneDiskFull(cause)) throw cause
+        throw new EvidenceError(
+          'DISK_FULL',
+          'the disk is full: the last events have no checkpoint yet',
+          { cause },
+        )
+      })
+    },
+    end() {
+      ended = true
+      const reason = new EvidenceError('SERVICE_NOT_RUNNING', 'the ledger is closed')
+      for (const waiter of waiters) waiter.reject(reason)
+    },
+    async waitBeyond(size, timeoutMs) {
+      if (latest !== undefined && latest.size > size) return
+      if (failure !== null) throw failure
+      const timer = new AbortController()
+      let forget = () => {}
+      try {
+        await new Promise<void>((resolve, reject) => {
+          const waiter = { size, resolve, reject }
+          waiters.add(waiter)
+          forget = () => void waiters.delete(waiter)
+          void wait(timeoutMs, undefined, { signal: timer.signal }).then(
+            () => {
+              reject(
+                new EvidenceError(
+                  'LEDGER_BUSY',
+                  `no checkpoint covered position ${size} within ${timeoutMs} ms`,
+                ),
+              )
+            },
+            // Aborted below: the checkpoint came.
+            () => undefined,
+          )
+        })
+      } finally {
+        timer.abort()
+        forget()
+      }
+    },
+  }
+}

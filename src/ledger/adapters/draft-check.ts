@@ -1,0 +1,121 @@
+import { randomBytes } from 'node:crypto'
+import { EvidenceError } from '../../contracts/errors.js'
+import { Decimal, Uuid, writers } from '../../contracts/identifiers.js'
+import { LeafName, saltBytes } from '../../contracts/leaf.js'
+import { hexOf } from '../encoding.js'
+import {
+  type AppendRequest,
+  batchEventsMax,
+  dataBytesMax,
+  type EventDraft,
+  metadataBytesMax,
+} from '../event-store.js'
+import { dataDigest, metadataDigest } from '../leaf.js'
+import { nodeCrypto } from '../node-crypto.js'
+import { checkStream } from '../stream-name.js'
+
+/** Bytes of data and metadata that one request may carry in all. */
+export const requestBytesMax = 64 * 1024 * 1024
+
+/** One event with its salts and digests: everything about it that does not depend on its place. */
+export interface PreparedEvent {
+  readonly draft: EventDraft
+  readonly dataSalt: Uint8Array
+  readonly metadataSalt: Uint8Array
+  readonly dataSha256: string
+  readonly metadataSha256: string
+}
+
+export interface PreparedRequest {
+  readonly project: string
+  readonly stream: string
+  readonly expected: AppendRequest['expected']
+  readonly events: readonly PreparedEvent[]
+  /** Bytes of data and metadata together. */
+  readonly bytes: number
+}
+
+const invalid = (detail: string, pointer: string) =>
+  new EvidenceError('REQUEST_INVALID', `the event cannot be appended: ${pointer} ${detail}`, {
+    fields: [{ pointer, detail }],
+  })
+
+/** Checks a request as far as that needs no ledger. @throws EvidenceError STREAM_INVALID, REQUEST_INVALID, EVENT_TOO_LARGE, EVENT_ID_REUSED. */
+export function checkRequest({ project, stream, expected, events }: AppendRequest): void {
+  checkStream(project, stream)
+  const isRevision = typeof expected === 'number' && Number.isSafeInteger(expected) && expected >= 0
+  if (!isRevision && expected !== 'any' && expected !== 'none' && expected !== 'exists') {
+    throw invalid('must be any, none, exists or a revision', '/expected')
+  }
+  if (events.length < 1) throw invalid('must hold an event', '/events')
+  if (events.length > batchEventsMax)
+    throw new EvidenceError('EVENT_TOO_LARGE', `a request holds at most ${batchEventsMax} events`)
+  const ids = new Set<string>()
+  let bytes = 0
+  for (const [i, draft] of events.entries()) {
+    checkDraft(draft, `/events/${i}`)
+    if (ids.has(draft.id))
+      throw new EvidenceError('EVENT_ID_REUSED', `the id ${draft.id} stands twice in one request`)
+    ids.add(draft.id)
+    bytes += draft.data.length + draft.metadata.length
+  }
+  if (bytes > requestBytesMax)
+    throw new EvidenceError('EVENT_TOO_LARGE', `a request carries at most ${requestBytesMax} bytes`)
+}
+
+function checkDraft(draft: EventDraft, pointer: string): void {
+  if (!Uuid.safeParse(draft.id).success) throw invalid('must be a lower-case UUID', `${pointer}/id`)
+  if (!Decimal.safeParse(draft.version).success)
+    throw invalid('must be a decimal number', `${pointer}/version`)
+  if (!writers.includes(draft.writer)) throw invalid('is no writer', `${pointer}/writer`)
+  for (const field of ['type', 'actor', 'contentType'] as const) {
+    const checked = LeafName.safeParse(draft[field])
+    if (!checked.success)
+      throw invalid(
+        `must have ${checked.error.issues.map(({ message }) => message).join(', ')}`,
+        `${pointer}/${field}`,
+      )
+  }
+  if (draft.data.length > dataBytesMax) {
+    throw new EvidenceError(
+      'EVENT_TOO_LARGE',
+      `the event ${draft.id} carries ${draft.data.length} bytes of data, at most ${dataBytesMax} are taken`,
+    )
+  }
+  if (draft.metadata.length > metadataBytesMax) {
+    throw new EvidenceError(
+      'EVENT_TOO_LARGE',
+      `the event ${draft.id} carries ${draft.metadata.length} bytes of metadata, at most ${metadataBytesMax} are taken`,
+    )
+  }
+}
+
+/**
+ * Copies the bytes, so that the caller may reuse its buffers, and salts and digests them. This
+ * runs before the request enters the queue, while the disk is busy with the group before.
+ */
+export function prepareRequest(request: AppendRequest): PreparedRequest {
+  let bytes = 0
+  const events = request.events.map((draft) => {
+    const salts = randomBytes(2 * saltBytes)
+    const dataSalt = salts.subarray(0, saltBytes)
+    const metadataSalt = salts.subarray(saltBytes)
+    const data = Uint8Array.from(draft.data)
+    const metadata = Uint8Array.from(draft.metadata)
+    bytes += data.length + metadata.length
+    return {
+      draft: { ...draft, data, metadata },
+      dataSalt,
+      metadataSalt,
+      dataSha256: hexOf(dataDigest(nodeCrypto.sha256, dataSalt, data)),
+      metadataSha256: hexOf(metadataDigest(nodeCrypto.sha256, metadataSalt, metadata)),
+    }
+  })
+  return {
+    project: request.project,
+    stream: request.stream,
+    expected: request.expected,
+    events,
+    bytes,
+  }
+}

@@ -1,0 +1,343 @@
+import { join } from 'node:path'
+import { EvidenceError } from '../../contracts/errors.js'
+import { type Checkpoint, parseSignedCheckpoint } from '../checkpoint.js'
+import { nodeCrypto } from '../node-crypto.js'
+import { parseVkey, verifyNote } from '../note.js'
+import { type FilePort, type LedgerFile, nodeFiles } from './file-port.js'
+import { lockFolder } from './folder-lock.js'
+import { checkDigests, createLeafChain } from './fsck-chain.js'
+import {
+  decodeLeafPart,
+  decodePayload,
+  decodeRecordHeader,
+  groupFrameBytes,
+  isFlaw,
+  recordHeaderBytes,
+  segmentHeaderBytes,
+} from './journal-format.js'
+import { checkpointsFile, readFrames } from './kept-checkpoints.js'
+import { type LedgerIdentity, readIdentity } from './ledger-folder.js'
+import { findFrame, recordsOf, type ScannedGroup, scanGroups } from './segment-scan.js'
+import { originMarkOf, readSegmentHeader, segmentNames, segmentsFolder } from './segments.js'
+import { createTreeHashes } from './tree-hashes.js'
+
+/** Problems that a report lists; further ones are counted only. */
+export const problemsMax = 10_000
+
+export interface FsckProblem {
+  /** Name of the file in the ledger folder. */
+  readonly segment: string
+  readonly offset: number
+  readonly position: number | null
+  readonly flaw: string
+}
+
+export interface FsckReport {
+  readonly origin: string
+  readonly events: number
+  readonly segments: number
+  readonly checkpoints: number
+  /** True when nothing is damaged; a torn tail of the last stop is not damage. */
+  readonly sound: boolean
+  readonly problems: readonly FsckProblem[]
+  readonly problemCount: number
+  /** An unacknowledged write that the next start cuts off. */
+  readonly tornTail: { readonly segment: string; readonly offset: number } | null
+}
+
+export interface FsckProgress {
+  readonly bytesDone: number
+  readonly bytesTotal: number
+  readonly events: number
+}
+
+/**
+ * Checks everything in a ledger folder that no process writes: checksums, leaf form, digests made
+ * anew, `prev`, revisions, `type_seq`, time, ids, and the tree against every kept checkpoint and its
+ * signature. Names every damaged place; damage never stops it.
+ *
+ * @throws EvidenceError LEDGER_LOCKED, DATA_FOLDER_INVALID.
+ */
+export async function fsck(
+  options: { readonly folder: string; readonly files?: FilePort },
+  onProgress: (progress: FsckProgress) => void = () => undefined,
+): Promise<FsckReport> {
+  const { folder, files = nodeFiles } = options
+  const identity = await readIdentity(files, folder)
+  if (identity === undefined)
+    throw new EvidenceError('DATA_FOLDER_INVALID', `there is no ledger in ${folder}`)
+  const lock = await lockFolder(folder, 'shared')
+  try {
+    return await createCheck(files, folder, identity, onProgress)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function createCheck(
+  files: FilePort,
+  folder: string,
+  identity: LedgerIdentity,
+  onProgress: (progress: FsckProgress) => void,
+): Promise<FsckReport> {
+  const problems: FsckProblem[] = []
+  let problemCount = 0
+  const tell: Tell = (segment, offset, position, flaw) => {
+    problemCount += 1
+    if (problems.length < problemsMax) problems.push({ segment, offset, position, flaw })
+  }
+  const checkpoints = await readKept(files, folder, identity, tell)
+  const fold = createFold(checkpoints, tell)
+  const names = await segmentNames(files, folder)
+  let bytesDone = 0
+  let bytesTotal = 0
+  const opened: LedgerFile[] = []
+  let tornTail: FsckReport['tornTail'] = null
+  try {
+    for (const name of names) {
+      const file = await files.open(join(segmentsFolder(folder), name), 'read')
+      opened.push(file)
+      bytesTotal += await file.size()
+    }
+    for (const [number, name] of names.entries()) {
+      const file = opened[number]
+      if (file === undefined) continue
+      const progress = (offset: number) =>
+        onProgress({ bytesDone: bytesDone + offset, bytesTotal, events: fold.events() })
+      const tail = await checkSegment({
+        file,
+        name,
+        identity,
+        fold,
+        tell,
+        progress,
+        isLast: number === names.length - 1,
+      })
+      if (tail !== null) tornTail = { segment: name, offset: tail }
+      bytesDone += await file.size()
+      progress(0)
+    }
+  } finally {
+    for (const file of opened) await file.close()
+  }
+  fold.end(names.at(-1) ?? 'journal')
+  return {
+    origin: identity.origin,
+    events: fold.events(),
+    segments: names.length,
+    checkpoints: checkpoints.length,
+    sound: problemCount === 0,
+    problems,
+    problemCount,
+    tornTail,
+  }
+}
+
+type Tell = (segment: string, offset: number, position: number | null, flaw: string) => void
+
+interface PlacedCheckpoint extends Checkpoint {
+  readonly offset: number
+}
+
+async function readKept(
+  files: FilePort,
+  folder: string,
+  identity: LedgerIdentity,
+  tell: Tell,
+): Promise<readonly PlacedCheckpoint[]> {
+  const keys = identity.keys.map((vkey) => parseVkey(nodeCrypto.sha256, vkey))
+  const { frames, tail } = readFrames(
+    Buffer.from((await files.readWhole(join(folder, checkpointsFile))) ?? []),
+  )
+  if (tail.kind === 'damaged') {
+    tell(
+      checkpointsFile,
+      tail.offset,
+      null,
+      'a kept checkpoint does not match its checksum; those behind it were not read',
+    )
+  }
+  const kept: PlacedCheckpoint[] = []
+  for (const { offset, note } of frames) {
+    try {
+      const { note: signed, checkpoint } = parseSignedCheckpoint(note)
+      verifyNote(nodeCrypto, signed, keys)
+      if (checkpoint.origin !== identity.origin)
+        tell(checkpointsFile, offset, null, `it is a checkpoint of ${checkpoint.origin}`)
+      if (checkpoint.size < (kept.at(-1)?.size ?? 0))
+        tell(checkpointsFile, offset, null, 'it is smaller than the checkpoint before')
+      else kept.push({ ...checkpoint, offset })
+    } catch (error) {
+      tell(checkpointsFile, offset, null, error instanceof Error ? error.message : String(error))
+    }
+  }
+  return kept
+}
+
+type Fold = ReturnType<typeof createFold>
+
+/** Follows positions, leaves and tree through all segments. */
+function createFold(kept: readonly PlacedCheckpoint[], tell: Tell) {
+  const chain = createLeafChain()
+  const tree = createTreeHashes()
+  let next = 0
+  let events = 0
+  let lost = false
+  let nextKept = 0
+  const compare = () => {
+    for (
+      let at = kept[nextKept];
+      at !== undefined && at.size === tree.size && !lost;
+      at = kept[nextKept]
+    ) {
+      nextKept += 1
+      if (!Buffer.from(at.root).equals(tree.rootOf(tree.size))) {
+        tell(
+          checkpointsFile,
+          at.offset,
+          null,
+          `the leaves in the journal have another root than the checkpoint of size ${at.size}`,
+        )
+      }
+    }
+  }
+  compare()
+  return {
+    events: () => events,
+    next: () => next,
+    /** Whether a kept checkpoint says that there were more leaves than were seen. */
+    isCovered: () => (kept.at(-1)?.size ?? 0) > next,
+    /** Leaves up to `position` cannot be read. */
+    skipTo(position: number) {
+      if (position === next) return
+      next = position
+      lost = true
+      chain.gap()
+    },
+    add(segment: string, offset: number, leafBytes: Uint8Array) {
+      const position = next
+      const { leaf, leafHash } = chain.leaf(leafBytes, (flaw) =>
+        tell(segment, offset, position, flaw),
+      )
+      next += 1
+      events += 1
+      if (!lost) tree.append(leafHash)
+      compare()
+      return leaf
+    },
+    end(segment: string) {
+      const open = kept[nextKept]
+      if (open === undefined) return
+      if (lost)
+        tell(
+          checkpointsFile,
+          open.offset,
+          null,
+          `leaves are missing: checkpoints from size ${open.size} on cannot be compared`,
+        )
+      else
+        tell(
+          segment,
+          0,
+          next,
+          `the journal ends after ${next} events, a kept checkpoint covers ${kept.at(-1)?.size ?? 0}`,
+        )
+    },
+  }
+}
+
+interface SegmentCheck {
+  readonly file: LedgerFile
+  readonly name: string
+  readonly identity: LedgerIdentity
+  readonly fold: Fold
+  readonly tell: Tell
+  readonly progress: (offset: number) => void
+  readonly isLast: boolean
+}
+
+/** Checks one segment; answers where a torn tail begins, or null. */
+async function checkSegment({
+  file,
+  name,
+  identity,
+  fold,
+  tell,
+  progress,
+  isLast,
+}: SegmentCheck): Promise<number | null> {
+  const header = await readSegmentHeader(file, name, originMarkOf(identity.origin))
+  const firstPosition = Number(name.slice(0, 16))
+  if (isFlaw(header)) {
+    if (isLast && !fold.isCovered() && (await file.size()) <= segmentHeaderBytes) return 0
+    tell(name, 0, firstPosition, `${header.flaw}: none of its groups can be read`)
+    return null
+  }
+  if (firstPosition !== fold.next()) {
+    tell(
+      name,
+      0,
+      fold.next(),
+      `the segment begins at position ${firstPosition}, ${fold.next()} is next`,
+    )
+    fold.skipTo(firstPosition)
+  }
+  for (let from: number | undefined = segmentHeaderBytes; from !== undefined;) {
+    const start: number = from
+    from = undefined
+    for await (const group of scanGroups(file, header.nonce, start)) {
+      if (!isFlaw(group)) {
+        const mayBeTorn = isLast && !fold.isCovered() && isFlaw(recordsOf(group))
+        if (mayBeTorn && (await findFrame(file, header.nonce, group.offset + 1)) === undefined) {
+          return group.offset
+        }
+        checkGroup(group, name, fold, tell)
+        progress(group.offset + group.bytes.length)
+        continue
+      }
+      from = await findFrame(file, header.nonce, group.offset + 1)
+      if (from === undefined && isLast && !fold.isCovered()) return group.offset
+      tell(name, group.offset, fold.next(), group.flaw)
+    }
+  }
+  return null
+}
+
+function checkGroup(group: ScannedGroup, name: string, fold: Fold, tell: Tell) {
+  const { firstPosition, recordCount } = group.frame
+  if (firstPosition !== fold.next()) {
+    tell(
+      name,
+      group.offset,
+      fold.next(),
+      `the group begins at position ${firstPosition}, ${fold.next()} is next`,
+    )
+    fold.skipTo(firstPosition)
+  }
+  for (let at = groupFrameBytes; at < group.bytes.length;) {
+    const place = group.offset + at
+    const position = fold.next()
+    const part = decodeLeafPart(group.bytes, at)
+    if (isFlaw(part)) {
+      tell(name, place, position, part.flaw)
+      const lengths = decodeRecordHeader(group.bytes, at)
+      // Without its lengths nobody can tell where the next record begins.
+      if (isFlaw(lengths)) break
+      fold.skipTo(position + 1)
+      at += recordHeaderBytes + lengths.leafBytes + lengths.payloadBytes
+      continue
+    }
+    if (part.position !== position)
+      tell(name, place, position, `the record says position ${part.position}`)
+    const leaf = fold.add(name, place, part.leaf)
+    const payload = decodePayload(group.bytes.subarray(part.payloadAt, part.end))
+    if (isFlaw(payload)) tell(name, group.offset + part.payloadAt, position, payload.flaw)
+    else if (leaf !== undefined)
+      checkDigests(leaf, payload, (flaw) => tell(name, place, position, flaw))
+    at = part.end
+  }
+  if (fold.next() !== firstPosition + recordCount) {
+    tell(name, group.offset, fold.next(), `the group should hold ${recordCount} records`)
+    fold.skipTo(firstPosition + recordCount)
+  }
+}

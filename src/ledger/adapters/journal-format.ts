@@ -1,0 +1,248 @@
+import { crc32c } from '@node-rs/crc32'
+import { leafBytesMax } from '../../contracts/leaf.js'
+import { dataBytesMax, metadataBytesMax, type SaltedBytes } from '../event-store.js'
+
+/** Bytes of the journal as `docs/journal-format.md` describes them. All numbers are little-endian. */
+export const segmentHeaderBytes = 64
+export const groupFrameBytes = 28
+export const recordHeaderBytes = 24
+export const payloadHeaderBytes = 80
+/** No group of ours is larger; a frame that claims more is damage. */
+export const groupBytesMax = 128 * 1024 * 1024
+
+const formatVersion = 1
+const segmentMagic = Buffer.from('FLJRNL1\n', 'latin1')
+export const groupMagic = Buffer.from('GRUP', 'latin1')
+const recordMagic = Buffer.from('RECD', 'latin1')
+const whole = 1
+const dataErased = 2
+const metadataErased = 4
+
+export interface SegmentHeader {
+  readonly firstPosition: number
+  /** First 16 bytes of SHA-256(origin): a segment of another ledger is refused. */
+  readonly originMark: Uint8Array
+  /** 16 random bytes in the checksum of every frame, so that no stored payload passes for a frame. */
+  readonly nonce: Uint8Array
+}
+
+export interface GroupFrame {
+  readonly firstPosition: number
+  readonly recordCount: number
+  /** Length of the records behind the frame. */
+  readonly bytes: number
+}
+
+export interface JournalRecord {
+  readonly position: number
+  /** UTF-8 text of the leaf; a view. */
+  readonly leaf: Buffer
+  readonly data: SaltedBytes | null
+  readonly metadata: SaltedBytes | null
+  /** Length of the whole record. */
+  readonly bytes: number
+}
+
+/** Why bytes are not what they should be. `payload` damage leaves the leaf usable. */
+export interface Flaw {
+  readonly flaw: string
+  readonly part: 'frame' | 'leaf' | 'payload'
+}
+
+export const isFlaw = (value: object): value is Flaw => 'flaw' in value
+
+const position = (buffer: Buffer, at: number): number => Number(buffer.readBigUInt64LE(at))
+
+export function encodeSegmentHeader(header: SegmentHeader): Buffer {
+  const buffer = Buffer.alloc(segmentHeaderBytes)
+  segmentMagic.copy(buffer, 0)
+  buffer.writeUInt32LE(formatVersion, 8)
+  buffer.writeBigUInt64LE(BigInt(header.firstPosition), 16)
+  buffer.set(header.originMark, 24)
+  buffer.set(header.nonce, 40)
+  buffer.writeUInt32LE(crc32c(buffer.subarray(0, 60)), 60)
+  return buffer
+}
+
+export function decodeSegmentHeader(buffer: Buffer): SegmentHeader | Flaw {
+  if (buffer.length < segmentHeaderBytes)
+    return { flaw: 'the segment header is cut off', part: 'frame' }
+  if (
+    buffer.readUInt32LE(60) !== crc32c(buffer.subarray(0, 60)) ||
+    !buffer.subarray(0, 8).equals(segmentMagic)
+  ) {
+    return { flaw: 'the segment header does not match its checksum', part: 'frame' }
+  }
+  const version = buffer.readUInt32LE(8)
+  if (version !== formatVersion)
+    return {
+      flaw: `the segment has format ${version}, this program reads ${formatVersion}`,
+      part: 'frame',
+    }
+  return {
+    firstPosition: position(buffer, 16),
+    originMark: Uint8Array.from(buffer.subarray(24, 40)),
+    nonce: Uint8Array.from(buffer.subarray(40, 56)),
+  }
+}
+
+const frameChecksum = (frame: Buffer, nonce: Uint8Array, offset: number): number => {
+  const seal = Buffer.alloc(24)
+  seal.set(nonce)
+  seal.writeBigUInt64LE(BigInt(offset), 16)
+  return crc32c(seal, crc32c(frame.subarray(0, 24)))
+}
+
+/** Writes the frame into the front of `group`, which will stand at `offset` of its segment. */
+export function encodeGroupFrame(
+  group: Buffer,
+  frame: GroupFrame,
+  nonce: Uint8Array,
+  offset: number,
+): void {
+  groupMagic.copy(group, 0)
+  group.writeUInt32LE(frame.recordCount, 4)
+  group.writeBigUInt64LE(BigInt(frame.firstPosition), 8)
+  group.writeUInt32LE(frame.bytes, 16)
+  group.writeUInt32LE(0, 20)
+  group.writeUInt32LE(frameChecksum(group, nonce, offset), 24)
+}
+
+export function decodeGroupFrame(
+  buffer: Buffer,
+  nonce: Uint8Array,
+  offset: number,
+): GroupFrame | Flaw {
+  if (buffer.length < groupFrameBytes) return { flaw: 'the group frame is cut off', part: 'frame' }
+  if (
+    !buffer.subarray(0, 4).equals(groupMagic) ||
+    buffer.readUInt32LE(24) !== frameChecksum(buffer, nonce, offset)
+  ) {
+    return { flaw: 'the group frame does not match its checksum', part: 'frame' }
+  }
+  const frame = {
+    recordCount: buffer.readUInt32LE(4),
+    firstPosition: position(buffer, 8),
+    bytes: buffer.readUInt32LE(16),
+  }
+  return frame.bytes > groupBytesMax
+    ? { flaw: 'the group frame claims too many bytes', part: 'frame' }
+    : frame
+}
+
+export interface RecordContent {
+  readonly position: number
+  readonly leaf: Uint8Array
+  readonly data: SaltedBytes
+  readonly metadata: SaltedBytes
+}
+
+export const recordBytes = (record: Omit<RecordContent, 'position'>): number =>
+  recordHeaderBytes +
+  record.leaf.length +
+  payloadHeaderBytes +
+  record.data.bytes.length +
+  record.metadata.bytes.length
+
+/** Writes a record at `at` of `into`; answers where the next one begins. */
+export function encodeRecord(into: Buffer, at: number, record: RecordContent): number {
+  const leafAt = at + recordHeaderBytes
+  const payloadAt = leafAt + record.leaf.length
+  const end = at + recordBytes(record)
+  recordMagic.copy(into, at)
+  into.writeUInt32LE(record.leaf.length, at + 4)
+  into.writeUInt32LE(end - payloadAt, at + 8)
+  into.writeBigUInt64LE(BigInt(record.position), at + 12)
+  into.set(record.leaf, leafAt)
+  into.writeUInt32LE(
+    crc32c(into.subarray(leafAt, payloadAt), crc32c(into.subarray(at, at + 20))),
+    at + 20,
+  )
+  into.writeUInt32LE(whole, payloadAt + 4)
+  into.writeUInt32LE(record.data.bytes.length, payloadAt + 8)
+  into.writeUInt32LE(record.metadata.bytes.length, payloadAt + 12)
+  into.set(record.data.salt, payloadAt + 16)
+  into.set(record.metadata.salt, payloadAt + 48)
+  into.set(record.data.bytes, payloadAt + payloadHeaderBytes)
+  into.set(record.metadata.bytes, payloadAt + payloadHeaderBytes + record.data.bytes.length)
+  into.writeUInt32LE(crc32c(into.subarray(payloadAt + 4, end)), payloadAt)
+  return end
+}
+
+/** Lengths of the record at `at`, or why they cannot be told. */
+export function decodeRecordHeader(
+  buffer: Buffer,
+  at: number,
+): { leafBytes: number; payloadBytes: number } | Flaw {
+  if (at + recordHeaderBytes > buffer.length)
+    return { flaw: 'the record header is cut off', part: 'leaf' }
+  const leafBytes = buffer.readUInt32LE(at + 4)
+  const payloadBytes = buffer.readUInt32LE(at + 8)
+  const plausible =
+    buffer.subarray(at, at + 4).equals(recordMagic) &&
+    leafBytes <= leafBytesMax &&
+    payloadBytes >= payloadHeaderBytes &&
+    payloadBytes <= payloadHeaderBytes + dataBytesMax + metadataBytesMax
+  return plausible
+    ? { leafBytes, payloadBytes }
+    : { flaw: 'there is no record header', part: 'leaf' }
+}
+
+/** The lasting half of a record: its place and leaf, and where its payload block stands. */
+export interface LeafPart {
+  readonly position: number
+  readonly leaf: Buffer
+  readonly payloadAt: number
+  readonly end: number
+}
+
+export function decodeLeafPart(buffer: Buffer, at: number): LeafPart | Flaw {
+  const header = decodeRecordHeader(buffer, at)
+  if (isFlaw(header)) return header
+  const leafAt = at + recordHeaderBytes
+  const payloadAt = leafAt + header.leafBytes
+  const end = payloadAt + header.payloadBytes
+  if (end > buffer.length) return { flaw: 'the record is cut off', part: 'leaf' }
+  const leaf = buffer.subarray(leafAt, payloadAt)
+  if (buffer.readUInt32LE(at + 20) !== crc32c(leaf, crc32c(buffer.subarray(at, at + 20)))) {
+    return { flaw: 'the leaf does not match its checksum', part: 'leaf' }
+  }
+  return { position: position(buffer, at + 12), leaf, payloadAt, end }
+}
+
+/** The record at `at`; leaf, data and metadata are views into `buffer`. */
+export function decodeRecord(buffer: Buffer, at: number): JournalRecord | Flaw {
+  const part = decodeLeafPart(buffer, at)
+  if (isFlaw(part)) return part
+  const payload = decodePayload(buffer.subarray(part.payloadAt, part.end))
+  return isFlaw(payload)
+    ? payload
+    : { position: part.position, leaf: part.leaf, ...payload, bytes: part.end - at }
+}
+
+/** Data and metadata of a payload block; null where they were erased. */
+export function decodePayload(block: Buffer): Pick<JournalRecord, 'data' | 'metadata'> | Flaw {
+  if (block.readUInt32LE(0) !== crc32c(block.subarray(4))) {
+    return { flaw: 'the payload block does not match its checksum', part: 'payload' }
+  }
+  const state = block.readUInt32LE(4)
+  const dataEnd = payloadHeaderBytes + block.readUInt32LE(8)
+  const metadataEnd = dataEnd + block.readUInt32LE(12)
+  if (
+    (state & whole) === 0 ||
+    state > (whole | dataErased | metadataErased) ||
+    metadataEnd !== block.length
+  ) {
+    return { flaw: 'the payload block contradicts itself', part: 'payload' }
+  }
+  return {
+    data:
+      (state & dataErased) !== 0
+        ? null
+        : { salt: block.subarray(16, 48), bytes: block.subarray(payloadHeaderBytes, dataEnd) },
+    metadata:
+      (state & metadataErased) !== 0
+        ? null
+        : { salt: block.subarray(48, 80), bytes: block.subarray(dataEnd, metadataEnd) },
+  }
+}

@@ -1,0 +1,109 @@
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+} from 'node:crypto'
+import { chmod, mkdir, open, readFile, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { EvidenceError } from '../../contracts/errors.js'
+import { base64Of, bytesOfBase64, concatBytes } from '../encoding.js'
+import { nodeCrypto } from '../node-crypto.js'
+import { ed25519Note, formatVkey, keyIdOf, type NoteSigner } from '../note.js'
+import { isSystemError } from './file-port.js'
+
+const keyHead = 'PRIVATE+KEY+'
+const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex')
+
+const unusable = (path: string, detail: string, cause?: unknown) =>
+  new EvidenceError('KEY_FILE_INVALID', `the key file ${path} cannot be used: ${detail}`, {
+    cause,
+    details: { path },
+  })
+
+/**
+ * An Ed25519 note signer whose key is in a file: one line `PRIVATE+KEY+name+id+base64`, the form
+ * that other transparency logs use. `mayCreate` only for a new ledger: an old one without its key
+ * must not quietly go on under another.
+ *
+ * @throws EvidenceError KEY_FILE_INVALID.
+ */
+export async function openKeyFile(
+  path: string,
+  name: string,
+  mayCreate: boolean,
+): Promise<NoteSigner> {
+  const text = await readKey(path)
+  if (text !== undefined) return parseKey(path, text, name)
+  if (!mayCreate) throw unusable(path, 'it is missing, and this ledger was signed with it before')
+  const { privateKey } = generateKeyPairSync('ed25519')
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const handle = await open(path, 'wx', 0o600)
+  try {
+    // The mode at creation is subject to the umask of the process, which may only take away.
+    await handle.writeFile(formatKey(privateKey, name))
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await chmod(path, 0o600)
+  const folder = await open(dirname(path), 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+  return signerOf(privateKey, name)
+}
+
+async function readKey(path: string): Promise<string | undefined> {
+  try {
+    const { mode } = await stat(path)
+    if ((mode & 0o077) !== 0) {
+      throw unusable(
+        path,
+        `others may read or change it (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`,
+      )
+    }
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return undefined
+    if (error instanceof EvidenceError) throw error
+    throw unusable(path, 'it cannot be read', error)
+  }
+}
+
+const publicBytes = (key: KeyObject): Uint8Array =>
+  Uint8Array.from(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32))
+
+function formatKey(key: KeyObject, name: string): string {
+  const seed = key.export({ format: 'der', type: 'pkcs8' }).subarray(-32)
+  const id = keyIdOf(nodeCrypto.sha256, name, publicBytes(key))
+  return `${keyHead}${name}+${id}+${base64Of(concatBytes(Uint8Array.of(ed25519Note), seed))}\n`
+}
+
+function parseKey(path: string, text: string, name: string): NoteSigner {
+  const [, keyName, id, encoded] =
+    /^PRIVATE\+KEY\+([^+\n]+)\+([0-9a-f]{8})\+([^\n]+)\n$/.exec(text) ?? []
+  if (keyName === undefined || encoded === undefined)
+    throw unusable(path, 'it is not one line PRIVATE+KEY+name+id+base64')
+  if (keyName !== name) throw unusable(path, `it is the key of ${keyName}, not of ${name}`)
+  const bytes = bytesOfBase64(encoded)
+  if (bytes[0] !== ed25519Note || bytes.length !== 33)
+    throw unusable(path, 'it is not an Ed25519 note key')
+  const key = createPrivateKey({
+    key: Buffer.concat([pkcs8Prefix, bytes.subarray(1)]),
+    format: 'der',
+    type: 'pkcs8',
+  })
+  if (keyIdOf(nodeCrypto.sha256, name, publicBytes(key)) !== id)
+    throw unusable(path, 'its id does not belong to its key')
+  return signerOf(key, name)
+}
+
+const signerOf = (key: KeyObject, name: string): NoteSigner => ({
+  name,
+  vkey: formatVkey(nodeCrypto.sha256, name, publicBytes(key)),
+  sign: (message) => sign(null, message, key),
+})

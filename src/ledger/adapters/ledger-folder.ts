@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { EvidenceError } from '../../contracts/errors.js'
+import { VerifierKey } from '../../contracts/ledger.js'
+import { type FilePort, replaceFile } from './file-port.js'
+
+/** What `ledger.json` in the folder says: whose ledger this is, and which keys signed it so far. */
+const Identity = z.strictObject({
+  format: z.literal('fractalops/journal/1'),
+  // eslint-disable-next-line no-control-regex -- control characters are what is refused
+  origin: z.string().regex(/^[^\s+\u0000-\u001f]{1,256}$/u),
+  /** Oldest first; empty until the creation of the ledger has come so far. */
+  keys: z.array(VerifierKey).max(1024),
+})
+export type LedgerIdentity = Readonly<z.infer<typeof Identity>>
+
+const fileName = 'ledger.json'
+
+/** @throws EvidenceError DATA_FOLDER_INVALID. */
+export async function readIdentity(
+  files: FilePort,
+  folder: string,
+): Promise<LedgerIdentity | undefined> {
+  const bytes = await files.readWhole(join(folder, fileName))
+  if (bytes === undefined) return undefined
+  try {
+    return Identity.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
+  } catch (cause) {
+    throw new EvidenceError(
+      'DATA_FOLDER_INVALID',
+      `${fileName} in ${folder} is not that of a ledger`,
+      { cause },
+    )
+  }
+}
+
+export const writeIdentity = (
+  files: FilePort,
+  folder: string,
+  identity: LedgerIdentity,
+): Promise<void> =>
+  replaceFile(files, join(folder, fileName), Buffer.from(`${JSON.stringify(identity)}\n`))
+
+/** The identity of the folder; a folder without one becomes a new ledger, if nothing of another is in it. */
+export async function claimFolder(
+  files: FilePort,
+  folder: string,
+  origin: string | undefined,
+): Promise<LedgerIdentity> {
+  const present = await readIdentity(files, folder)
+  if (present !== undefined) {
+    if (origin !== undefined && origin !== present.origin) {
+      throw new EvidenceError(
+        'DATA_FOLDER_INVALID',
+        `the ledger in ${folder} has the origin ${present.origin}, which is fixed: it cannot become ${origin}`,
+      )
+    }
+    return present
+  }
+  const others = (await files.list(folder)).filter(
+    (name) => name !== 'lock' && name !== `${fileName}.new`,
+  )
+  if (others.length > 0) {
+    throw new EvidenceError(
+      'DATA_FOLDER_INVALID',
+      `${folder} holds ${others.slice(0, 3).join(', ')} but no ${fileName}`,
+    )
+  }
+  const identity = Identity.safeParse({
+    format: 'fractalops/journal/1',
+    origin: origin ?? `fractalops.local/${randomBytes(8).toString('hex')}`,
+    keys: [],
+  })
+  if (!identity.success)
+    throw new EvidenceError(
+      'CONFIGURATION_INVALID',
+      'the origin must be host/path without white space and "+"',
+    )
+  await writeIdentity(files, folder, identity.data)
+  return identity.data
+}

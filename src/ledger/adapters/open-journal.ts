@@ -1,0 +1,327 @@
+import { join } from 'node:path'
+import { EvidenceError } from '../../contracts/errors.js'
+import type { EventReader, EventStore, ProofSource, PublishedCheckpoint } from '../event-store.js'
+import { nodeCrypto } from '../node-crypto.js'
+import { type NoteSigner, parseNote, parseVkey, verifyNote } from '../note.js'
+import { checkpointIntervalMs, createCheckpointPublisher } from './checkpoint-publisher.js'
+import { createCommitQueue } from './commit-queue.js'
+import { checkRequest, prepareRequest } from './draft-check.js'
+import { createHeadSignal, createReading } from './event-pages.js'
+import { type FilePort, nodeFiles } from './file-port.js'
+import { type FolderLock, lockFolder } from './folder-lock.js'
+import { createMemoryIndex } from './journal-index.js'
+import { createJournalWriter, segmentBytesMax } from './journal-writer.js'
+import { openKeyFile } from './key-file.js'
+import { type KeptCheckpoints, keptDamage, openKeptCheckpoints } from './kept-checkpoints.js'
+import { type Alarm, createLedgerClock } from './ledger-clock.js'
+import { claimFolder, type LedgerIdentity, readIdentity, writeIdentity } from './ledger-folder.js'
+import { createRecordReader } from './record-reader.js'
+import { type CutTail, type Replayed, replay } from './recovery.js'
+import { createTreeHashes, type TreeHashes } from './tree-hashes.js'
+
+const coveringTimeoutMs = 5_000
+
+export interface JournalOptions {
+  /** Folder of the ledger alone; created when missing. */
+  readonly folder: string
+  /** Identity of a new ledger, for ever; drawn at random when absent. Refused when it differs from an old one. */
+  readonly origin?: string
+  /** Clock in milliseconds since 1970. */
+  readonly now: () => number
+  /** Gives the signer named `origin`; `mayCreate` is true only for a new ledger. Default: `checkpoint.key` in the folder. */
+  readonly signerFor?: (origin: string, mayCreate: boolean) => Promise<NoteSigner>
+  readonly onAlarm?: (alarm: Alarm, change: 'raised' | 'cleared') => void
+  /** Called once when a failed write or sync made the ledger read-only. */
+  readonly onReadOnly?: (reason: EvidenceError) => void
+  /** Least time between two checkpoints under load. */
+  readonly checkpointIntervalMs?: number
+  /** A segment that has reached this size is followed by a new one. */
+  readonly segmentBytesMax?: number
+  readonly files?: FilePort
+}
+
+/** The embedded ledger. */
+export interface JournalLedger extends EventStore, ProofSource {
+  /** Alarms that last. */
+  alarms(): readonly Alarm[]
+  /** Why no event is taken any more, or null. */
+  readOnly(): EvidenceError | null
+  /** The torn write that the last stop left and that was cut off; null when there was none. */
+  readonly cut: CutTail | null
+}
+
+/** A ledger that is only looked at. */
+export interface JournalView extends EventReader, ProofSource {
+  /** Every key that signed this ledger, oldest first. */
+  readonly vkeys: readonly string[]
+  close(): Promise<void>
+}
+
+/**
+ * Opens the ledger in a folder for writing, or creates it. Everything on disk is read and checked
+ * against the kept checkpoints; when it resolves, all that is readable is durable and covered.
+ *
+ * @throws EvidenceError LEDGER_LOCKED, JOURNAL_DAMAGED, DATA_FOLDER_INVALID, KEY_FILE_INVALID.
+ */
+export async function openJournal(options: JournalOptions): Promise<JournalLedger> {
+  const { folder, files = nodeFiles } = options
+  await files.createFolder(folder)
+  const lock = await lockFolder(folder, 'exclusive')
+  let kept: KeptCheckpoints | undefined
+  try {
+    const claimed = await claimFolder(files, folder, options.origin)
+    const signerFor =
+      options.signerFor ??
+      ((name, mayCreate) => openKeyFile(join(folder, 'checkpoint.key'), name, mayCreate))
+    const signer = await signerFor(claimed.origin, claimed.keys.length === 0)
+    const identity = await withKey(files, folder, claimed, signer)
+    kept = await openKeptCheckpoints(files, folder, identity.origin, 'write')
+    const latest = await latestOf(kept, identity)
+    const index = createMemoryIndex()
+    const tree = createTreeHashes()
+    const replayed = await replay({
+      files,
+      folder,
+      origin: identity.origin,
+      index,
+      tree,
+      kept,
+      repair: true,
+    })
+    const ledger = assemble(
+      { ...options, files },
+      { lock, signer, identity, kept, latest, index, tree, replayed },
+    )
+    await ledger.flush()
+    return ledger.ledger
+  } catch (error) {
+    await kept?.close()
+    await lock.release()
+    throw error
+  }
+}
+
+/** Looks at a ledger that no process writes. A torn tail is left out, not cut off. @throws as `openJournal`. */
+export async function openJournalReadOnly(options: {
+  readonly folder: string
+  readonly files?: FilePort
+}): Promise<JournalView> {
+  const { folder, files = nodeFiles } = options
+  const identity = await readIdentity(files, folder)
+  const vkey = identity?.keys.at(-1)
+  if (identity === undefined || vkey === undefined) {
+    throw new EvidenceError('DATA_FOLDER_INVALID', `there is no ledger in ${folder}`)
+  }
+  const lock = await lockFolder(folder, 'shared')
+  let kept: KeptCheckpoints | undefined
+  try {
+    kept = await openKeptCheckpoints(files, folder, identity.origin, 'read')
+    const open = kept
+    const latest = await latestOf(kept, identity)
+    const index = createMemoryIndex()
+    const tree = createTreeHashes()
+    const { segments } = await replay({
+      files,
+      folder,
+      origin: identity.origin,
+      index,
+      tree,
+      kept,
+      repair: false,
+    })
+    const head = createHeadSignal(() => index.size)
+    const proofs = proofsOf(identity.origin, tree, kept, {
+      latest() {
+        if (latest === undefined)
+          throw new EvidenceError('TREE_RANGE', 'no checkpoint was published yet')
+        return latest
+      },
+      waitBeyond: (position) =>
+        Promise.reject(
+          new EvidenceError('TREE_RANGE', `no kept checkpoint covers position ${position}`),
+        ),
+    })
+    return {
+      capabilities,
+      vkey,
+      vkeys: identity.keys,
+      size: () => index.size,
+      ...createReading(index, createRecordReader(index, segments), head),
+      ...proofs,
+      async close() {
+        head.end()
+        for (const { file } of segments) await file.close()
+        await open.close()
+        await lock.release()
+      },
+    }
+  } catch (error) {
+    await kept?.close()
+    await lock.release()
+    throw error
+  }
+}
+
+const capabilities = { sequencedOnAppend: true, multiStreamAtomic: false }
+
+/** Notes the key of the signer in the identity, first or after a change, before it signs anything. */
+async function withKey(
+  files: FilePort,
+  folder: string,
+  identity: LedgerIdentity,
+  signer: NoteSigner,
+): Promise<LedgerIdentity> {
+  if (signer.name !== identity.origin) {
+    throw new EvidenceError(
+      'KEY_FILE_INVALID',
+      `the signer is named ${signer.name}, the ledger ${identity.origin}`,
+    )
+  }
+  if (identity.keys.includes(signer.vkey)) return identity
+  if (identity.keys.length > 0) {
+    throw new EvidenceError(
+      'KEY_FILE_INVALID',
+      `the key ${signer.vkey} is not one that signed this ledger before`,
+    )
+  }
+  const keyed = { ...identity, keys: [signer.vkey] }
+  await writeIdentity(files, folder, keyed)
+  return keyed
+}
+
+/** The last kept checkpoint; its signature must be that of a key of this ledger. */
+async function latestOf(
+  kept: KeptCheckpoints,
+  identity: LedgerIdentity,
+): Promise<PublishedCheckpoint | undefined> {
+  if (kept.count === 0) return undefined
+  const latest = await kept.noteAt(kept.count - 1)
+  const keys = identity.keys.map((vkey) => parseVkey(nodeCrypto.sha256, vkey))
+  try {
+    verifyNote(nodeCrypto, parseNote(latest.note), keys)
+  } catch (cause) {
+    throw keptDamage(kept.lastOffset, 'no key of this ledger signed the last checkpoint', cause)
+  }
+  return latest
+}
+
+interface Parts {
+  readonly lock: FolderLock
+  readonly signer: NoteSigner
+  readonly identity: LedgerIdentity
+  readonly kept: KeptCheckpoints
+  readonly latest: PublishedCheckpoint | undefined
+  readonly index: ReturnType<typeof createMemoryIndex>
+  readonly tree: TreeHashes
+  readonly replayed: Replayed
+}
+
+function assemble(options: JournalOptions & { readonly files: FilePort }, parts: Parts) {
+  const { lock, signer, identity, kept, index, tree, replayed } = parts
+  const { origin } = identity
+  const { segments } = replayed
+  const head = createHeadSignal(() => index.size)
+  const records = createRecordReader(index, segments)
+  const clock = createLedgerClock({
+    origin,
+    now: options.now,
+    lastTimeMs: replayed.lastTimeMs,
+    raised: replayed.clockAlarm,
+    onAlarm: options.onAlarm ?? (() => undefined),
+  })
+  const onReadOnly = (reason: EvidenceError) => {
+    queue.seal(reason)
+    options.onReadOnly?.(reason)
+  }
+  const publisher = createCheckpointPublisher({
+    origin,
+    tree,
+    kept,
+    signer,
+    latest: parts.latest,
+    intervalMs: options.checkpointIntervalMs ?? checkpointIntervalMs,
+    onFailure: onReadOnly,
+  })
+  const queue = createCommitQueue({
+    index,
+    tree,
+    clock,
+    writer: createJournalWriter({
+      files: options.files,
+      folder: options.folder,
+      origin,
+      segments,
+      end: replayed.end,
+      segmentBytesMax: options.segmentBytesMax ?? segmentBytesMax,
+    }),
+    readEvent: (position) => records.read(position),
+    onCommit() {
+      head.raise()
+      publisher.notify()
+    },
+    onReadOnly,
+  })
+  const close = async () => {
+    queue.seal(new EvidenceError('SERVICE_NOT_RUNNING', 'the ledger is closed'))
+    await queue.drain()
+    head.end()
+    try {
+      // Covered by a checkpoint, the last events can never be taken for a torn write.
+      if (queue.sealed?.code !== 'LEDGER_READ_ONLY') await publisher.flush()
+    } finally {
+      publisher.end()
+      for (const { file } of segments) await file.close()
+      await kept.close()
+      await lock.release()
+    }
+  }
+  let closing: Promise<void> | undefined
+  const ledger: JournalLedger = {
+    capabilities,
+    vkey: signer.vkey,
+    cut: replayed.cut,
+    size: () => index.size,
+    ...createReading(index, records, head),
+    ...proofsOf(origin, tree, kept, publisher),
+    alarms: () => (clock.alarm === null ? [] : [clock.alarm]),
+    readOnly: () => (queue.sealed?.code === 'LEDGER_READ_ONLY' ? queue.sealed : null),
+    async append(request) {
+      checkRequest(request)
+      if (queue.sealed !== null) throw queue.sealed
+      return queue.append(prepareRequest(request))
+    },
+    close: () => (closing ??= close()),
+  }
+  return { ledger, flush: () => publisher.flush() }
+}
+
+function proofsOf(
+  origin: string,
+  tree: TreeHashes,
+  kept: KeptCheckpoints,
+  published: {
+    latest(): PublishedCheckpoint
+    waitBeyond(position: number, timeoutMs: number): Promise<void>
+  },
+): Omit<ProofSource, 'vkey'> {
+  return {
+    origin,
+    checkpoint: () => published.latest(),
+    async checkpointCovering(position, timeoutMs = coveringTimeoutMs) {
+      if (!Number.isSafeInteger(position) || position < 0 || position >= tree.size) {
+        throw new EvidenceError(
+          'TREE_RANGE',
+          `there is no position ${position} on a ledger of ${tree.size}`,
+        )
+      }
+      if (kept.firstAfter(position) === kept.count) await published.waitBeyond(position, timeoutMs)
+      return kept.noteAt(kept.firstAfter(position))
+    },
+    async *checkpointsAfter(size) {
+      for (let at = kept.firstAfter(size); at < kept.count; at += 1) yield await kept.noteAt(at)
+    },
+    // Async, so that an index on disk can take the place of this one.
+    proveInclusion: async (position, size) => Promise.resolve(tree.inclusion(position, size)),
+    proveConsistency: async (from, to) => Promise.resolve(tree.consistency(from, to)),
+  }
+}

@@ -1,0 +1,192 @@
+import { EvidenceError } from '../../contracts/errors.js'
+import type { Leaf } from '../../contracts/leaf.js'
+import { equalBytes, hexOf, utf8 } from '../encoding.js'
+import type { ExpectedRevision, Receipt, RecordedEvent } from '../event-store.js'
+import { leafTextOf } from '../leaf.js'
+import type { PreparedEvent, PreparedRequest } from './draft-check.js'
+import type { JournalIndex } from './journal-index.js'
+import { leafHashOf } from './recovery.js'
+import type { TreeHashes } from './tree-hashes.js'
+
+/** One event with its place: what becomes a record. */
+export interface SequencedEvent {
+  readonly position: number
+  readonly leaf: Leaf
+  readonly leafBytes: Uint8Array
+  readonly leafHash: Uint8Array
+  readonly prepared: PreparedEvent
+}
+
+export type Outcome = { readonly receipts: readonly Receipt[] } | { readonly error: EvidenceError }
+
+/** An event that stands under an id already: on disk, or earlier in the same group. */
+interface Taken {
+  readonly project: string
+  readonly stream: string
+  readonly type: string
+  readonly contentType: string
+  readonly revision: number
+  readonly position: number
+  /** Null once erased: then they cannot be compared and count as equal. */
+  readonly data: Uint8Array | null
+}
+
+/** Gives the events of one group their places, request by request, without touching index or tree. */
+export interface GroupSequencer {
+  readonly events: readonly SequencedEvent[]
+  sequence(request: PreparedRequest): Outcome
+}
+
+export const cursorOf = (position: number): string => String(position)
+
+/**
+ * Begins a group. `stored` answers the durable event of an id that the index knows; the caller
+ * read those before, so that sequencing itself never waits and requests of one group see each other.
+ */
+export function createGroupSequencer(
+  index: JournalIndex,
+  tree: TreeHashes,
+  timeMs: number,
+  stored: ReadonlyMap<string, RecordedEvent>,
+): GroupSequencer {
+  const time = new Date(timeMs).toISOString()
+  const events: SequencedEvent[] = []
+  const byId = new Map<string, SequencedEvent>()
+  const streamHeads = new Map<string, { size: number; prev: string | null }>()
+  const typeSizes = new Map<string, number>()
+
+  const headOf = (project: string, stream: string) => {
+    const known = streamHeads.get(`${project}\n${stream}`)
+    if (known !== undefined) return known
+    const size = index.streamSize(project, stream)
+    const prev =
+      size === 0 ? null : hexOf(tree.leaf(index.streamPosition(project, stream, size - 1)))
+    const head = { size, prev }
+    streamHeads.set(`${project}\n${stream}`, head)
+    return head
+  }
+
+  const takenBy = (id: string): Taken | undefined => {
+    const inGroup = byId.get(id)
+    if (inGroup !== undefined)
+      return takenOf(inGroup.leaf, inGroup.position, inGroup.prepared.draft.data)
+    const event = stored.get(id)
+    return event === undefined
+      ? undefined
+      : takenOf(event.leaf, event.position, event.data?.bytes ?? null)
+  }
+
+  const place = (request: PreparedRequest, prepared: PreparedEvent): Receipt => {
+    const { project, stream } = request
+    const { draft } = prepared
+    const head = headOf(project, stream)
+    const typeKey = `${project}\n${draft.type}`
+    const typeSeq = typeSizes.get(typeKey) ?? index.typeSize(project, draft.type)
+    const leaf: Leaf = {
+      actor: draft.actor,
+      content_type: draft.contentType,
+      data_sha256: prepared.dataSha256,
+      id: draft.id,
+      metadata_sha256: prepared.metadataSha256,
+      prev: head.prev,
+      project,
+      revision: String(head.size),
+      stream,
+      time,
+      type: draft.type,
+      type_seq: String(typeSeq),
+      version: draft.version,
+      writer: draft.writer,
+    }
+    const leafBytes = utf8(leafTextOf(leaf))
+    const leafHash = leafHashOf(leafBytes)
+    const position = index.size + events.length
+    const revision = head.size
+    const event = { position, leaf, leafBytes, leafHash, prepared }
+    events.push(event)
+    byId.set(draft.id, event)
+    typeSizes.set(typeKey, typeSeq + 1)
+    head.size += 1
+    head.prev = hexOf(leafHash)
+    return { id: draft.id, stream, revision, cursor: cursorOf(position), position, repeated: false }
+  }
+
+  return {
+    events,
+    sequence(request) {
+      // Law 7: ids before revisions, or a retry would meet the revision that its first try made.
+      const taken = request.events.map(({ draft }) => takenBy(draft.id))
+      if (taken.some((other) => other !== undefined)) return repeat(request, taken)
+      const { size } = headOf(request.project, request.stream)
+      if (!isExpected(request.expected, size)) return { error: conflict(request, size) }
+      return { receipts: request.events.map((event) => place(request, event)) }
+    },
+  }
+}
+
+const takenOf = (leaf: Leaf, position: number, data: Uint8Array | null): Taken => ({
+  project: leaf.project,
+  stream: leaf.stream,
+  type: leaf.type,
+  contentType: leaf.content_type,
+  revision: Number(leaf.revision),
+  position,
+  data,
+})
+
+/** Answers the original receipts when every event is the same one again. */
+function repeat(request: PreparedRequest, taken: readonly (Taken | undefined)[]): Outcome {
+  const receipts: Receipt[] = []
+  for (const [i, { draft }] of request.events.entries()) {
+    const first = taken[i]
+    const difference =
+      first === undefined
+        ? 'of the request is new, though others of it are known'
+        : differenceOf(request, draft, first)
+    if (first === undefined || difference !== undefined) {
+      const error = new EvidenceError('EVENT_ID_REUSED', `the event ${draft.id} ${difference}`, {
+        details: { id: draft.id },
+      })
+      return { error }
+    }
+    receipts.push({
+      id: draft.id,
+      stream: first.stream,
+      revision: first.revision,
+      cursor: cursorOf(first.position),
+      position: first.position,
+      repeated: true,
+    })
+  }
+  return { receipts }
+}
+
+function differenceOf(
+  request: PreparedRequest,
+  draft: PreparedEvent['draft'],
+  first: Taken,
+): string | undefined {
+  if (first.project !== request.project || first.stream !== request.stream)
+    return 'stands on the ledger in another stream'
+  if (first.type !== draft.type) return 'stands on the ledger with another type'
+  if (first.contentType !== draft.contentType)
+    return 'stands on the ledger with another content type'
+  if (first.data !== null && !equalBytes(first.data, draft.data))
+    return 'stands on the ledger with other data'
+  return undefined
+}
+
+const isExpected = (expected: ExpectedRevision, size: number): boolean =>
+  expected === 'any' ||
+  (expected === 'none' && size === 0) ||
+  (expected === 'exists' && size > 0) ||
+  (typeof expected === 'number' && expected === size - 1)
+
+function conflict({ expected, stream }: PreparedRequest, size: number): EvidenceError {
+  const actual = size === 0 ? null : size - 1
+  return new EvidenceError(
+    'REVISION_CONFLICT',
+    `the stream ${stream} ${actual === null ? 'has no event' : `is at revision ${actual}`}, expected was ${expected}`,
+    { details: { expected, actual } },
+  )
+}

@@ -1,0 +1,236 @@
+import { canonicalText } from '../contracts/canonical-json.js'
+import { EvidenceError } from '../contracts/errors.js'
+import type { Leaf } from '../contracts/leaf.js'
+import { ProofFile, proofFileBytesMax, proofFormat } from '../contracts/proof-file.js'
+import { type Checkpoint, parseSignedCheckpoint } from './checkpoint.js'
+import { base64Of, bytesOfBase64, hexOf, textOf, utf8 } from './encoding.js'
+import type { RecordedEvent, SaltedBytes } from './event-store.js'
+import { dataDigest, metadataDigest, parseLeaf } from './leaf.js'
+import { leafHash, verifyInclusion } from './merkle.js'
+import {
+  type Note,
+  parseVkey,
+  type ProofCrypto,
+  verifyNoteSignature,
+  type VerifyingKey,
+} from './note.js'
+import { formatTlogProof, parseTlogProof, type TlogProof } from './tlog-proof.js'
+
+/** One step of a verification that held, with what was computed; all values are text to show. */
+export interface ProofStep {
+  readonly name: 'form' | 'leaf' | 'data' | 'metadata' | 'inclusion' | 'signatures' | 'trust'
+  readonly summary: string
+  readonly computed: Readonly<Record<string, string>>
+}
+
+/** A proof that verifies: what it is about and why it holds. */
+export interface ProofReport {
+  readonly leaf: Leaf
+  readonly position: number
+  readonly checkpoint: Checkpoint
+  /** Bytes that match their digest; null when the file carries none. */
+  readonly data: Uint8Array | null
+  readonly metadata: Uint8Array | null
+  /** Verifier keys whose signatures hold, in the order of the lines. */
+  readonly signedBy: readonly string[]
+  /** Those of them that the caller named; empty only on the way to PROOF_KEY_UNKNOWN. */
+  readonly trusted: readonly string[]
+  readonly steps: readonly ProofStep[]
+}
+
+/** The text of a proof file: RFC 8785 JSON plus one newline. `keys` follow the signature lines of the checkpoint. */
+export function buildProofFile(
+  event: Pick<RecordedEvent, 'position' | 'leafText' | 'data' | 'metadata'>,
+  path: readonly Uint8Array[],
+  checkpointNote: string,
+  keys: readonly string[],
+): string {
+  const part = (salted: SaltedBytes | null) =>
+    salted === null ? null : { bytes: base64Of(salted.bytes), salt: base64Of(salted.salt) }
+  const file: ProofFile = {
+    format: proofFormat,
+    leaf: event.leafText,
+    data: part(event.data),
+    metadata: part(event.metadata),
+    proof: formatTlogProof({ index: event.position, path, checkpointNote }),
+    keys: [...keys],
+  }
+  return `${canonicalText(file)}\n`
+}
+
+/**
+ * Verifies a proof file without network and without us. `trust.keys` are the verifier keys that
+ * the caller named or pinned; only a key named like the origin of the checkpoint counts.
+ *
+ * @throws EvidenceError PROOF_MALFORMED; PROOF_MISMATCH naming what does not match;
+ * PROOF_KEY_UNKNOWN when the proof is sound but no trusted key signed it (details `{report}`).
+ */
+export function verifyProofFile(
+  file: string | Uint8Array,
+  trust: { readonly keys: readonly string[] },
+  crypto: ProofCrypto,
+): ProofReport {
+  const parsed = parseProofFile(file)
+  const leaf = parseLeaf(parsed.leaf)
+  const hash = leafHash(crypto.sha256, utf8(parsed.leaf))
+  const proof = parseTlogProof(parsed.proof)
+  if (proof.extra !== undefined) throw malformed('its tlog-proof has an extra line')
+  const { note, checkpoint } = parseSignedCheckpoint(proof.checkpointNote)
+  const keys = parsed.keys.map((vkey) => parseVkey(crypto.sha256, vkey))
+  const data = openPart(parsed.data)
+  const metadata = openPart(parsed.metadata)
+  const steps: ProofStep[] = [
+    { name: 'form', summary: 'The file is in its only form', computed: { format: parsed.format } },
+    {
+      name: 'leaf',
+      summary: `The leaf of event ${leaf.id} was hashed`,
+      computed: { leaf_hash: hexOf(hash) },
+    },
+    checkDigest('data', data, leaf.data_sha256, (part) =>
+      dataDigest(crypto.sha256, part.salt, part.bytes),
+    ),
+    checkDigest('metadata', metadata, leaf.metadata_sha256, (part) =>
+      metadataDigest(crypto.sha256, part.salt, part.bytes),
+    ),
+    checkSignatures(crypto, note, checkpoint, keys),
+    checkInclusion(crypto, hash, proof, checkpoint),
+  ]
+  const trusted = parsed.keys.filter(
+    (vkey, i) => trust.keys.includes(vkey) && keys[i]?.name === checkpoint.origin,
+  )
+  const report = {
+    leaf,
+    position: proof.index,
+    checkpoint,
+    data: data?.bytes ?? null,
+    metadata: metadata?.bytes ?? null,
+    signedBy: parsed.keys,
+    trusted,
+  }
+  if (trusted.length === 0) {
+    throw new EvidenceError(
+      'PROOF_KEY_UNKNOWN',
+      `the proof is sound, but signed by ${parsed.keys.join(', ')}, which you have not named`,
+      { details: { report: { ...report, steps } } },
+    )
+  }
+  steps.push({
+    name: 'trust',
+    summary: 'A key that you named signed the checkpoint',
+    computed: { keys: trusted.join(' ') },
+  })
+  return { ...report, steps }
+}
+
+const malformed = (detail: string, cause?: unknown) =>
+  new EvidenceError('PROOF_MALFORMED', `the proof file is malformed: ${detail}`, { cause })
+
+/** Reads a proof file; only its one canonical text passes, so that no byte of it is free. */
+export function parseProofFile(file: string | Uint8Array): ProofFile {
+  if (file.length > proofFileBytesMax)
+    throw malformed(`it is larger than ${proofFileBytesMax} bytes`)
+  const text = typeof file === 'string' ? file : textOf(file)
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (cause) {
+    throw malformed('it is not JSON', cause)
+  }
+  const parsed = ProofFile.safeParse(json)
+  if (!parsed.success) {
+    const places = parsed.error.issues.map((issue) => issue.path.join('.') || issue.message)
+    throw malformed(`see ${places.join(', ')}`, parsed.error)
+  }
+  if (!text.isWellFormed() || `${canonicalText(parsed.data)}\n` !== text) {
+    throw malformed('it is not RFC 8785 JSON plus one newline')
+  }
+  return parsed.data
+}
+
+const openPart = (part: ProofFile['data']): SaltedBytes | null =>
+  part === null ? null : { bytes: bytesOfBase64(part.bytes), salt: bytesOfBase64(part.salt) }
+
+function checkDigest(
+  name: 'data' | 'metadata',
+  part: SaltedBytes | null,
+  expected: string,
+  digest: (part: SaltedBytes) => Uint8Array,
+): ProofStep {
+  if (part === null) {
+    return {
+      name,
+      summary: `The ${name} was left out or erased; its digest stays in the leaf`,
+      computed: { digest: expected },
+    }
+  }
+  const computed = hexOf(digest(part))
+  if (computed !== expected) {
+    throw new EvidenceError('PROOF_MISMATCH', `the ${name} does not match its digest in the leaf`, {
+      details: { computed, expected },
+    })
+  }
+  return {
+    name,
+    summary: `The ${name} matches its digest in the leaf`,
+    computed: { digest: computed },
+  }
+}
+
+function checkSignatures(
+  crypto: ProofCrypto,
+  note: Note,
+  checkpoint: Checkpoint,
+  keys: readonly VerifyingKey[],
+): ProofStep {
+  if (keys.length !== note.signatures.length) {
+    throw new EvidenceError(
+      'PROOF_MISMATCH',
+      `the file names ${keys.length} keys for ${note.signatures.length} signature lines of the checkpoint`,
+    )
+  }
+  keys.forEach((key, i) => {
+    const line = note.signatures[i]
+    if (line !== undefined) verifyNoteSignature(crypto, note, line, key)
+  })
+  if (!keys.some((key) => key.name === checkpoint.origin)) {
+    throw new EvidenceError(
+      'PROOF_MISMATCH',
+      `no key of the origin ${checkpoint.origin} signed the checkpoint`,
+    )
+  }
+  return {
+    name: 'signatures',
+    summary: `The checkpoint of ${checkpoint.origin} is signed by ${keys.map((key) => `${key.name} (${key.keyId})`).join(', ')}`,
+    computed: {
+      origin: checkpoint.origin,
+      size: String(checkpoint.size),
+      root: hexOf(checkpoint.root),
+    },
+  }
+}
+
+function checkInclusion(
+  crypto: ProofCrypto,
+  hash: Uint8Array,
+  proof: TlogProof,
+  checkpoint: Checkpoint,
+): ProofStep {
+  const { index, path } = proof
+  verifyInclusion(crypto.sha256, {
+    leafHash: hash,
+    index,
+    size: checkpoint.size,
+    path,
+    root: checkpoint.root,
+  })
+  return {
+    name: 'inclusion',
+    summary: `The leaf is number ${index} of ${checkpoint.size} under the root of the checkpoint`,
+    computed: {
+      index: String(index),
+      size: String(checkpoint.size),
+      path: path.map(hexOf).join(' '),
+      root: hexOf(checkpoint.root),
+    },
+  }
+}

@@ -1,0 +1,128 @@
+import type { EventDraft, EventStore, ExpectedRevision, Receipt } from './event-store.js'
+import { contractOf } from '../contracts/catalog.js'
+import { EvidenceError } from '../contracts/errors.js'
+import { isReserved, type Writer } from '../contracts/identifiers.js'
+import { encodeFact, type Fact } from './facts.js'
+
+/** Facts that go onto one stream together, in this order. */
+export interface Recording {
+  readonly project: string
+  readonly stream: string
+  readonly expected: ExpectedRevision
+  readonly actor: string
+  readonly facts: readonly Fact[]
+}
+
+/** Appends events whose contract has the writer `recording`. The API and its followers hold one. */
+export interface RecordWriter {
+  record(recording: Recording): Promise<readonly Receipt[]>
+}
+
+/** Appends events of our clients to streams outside the reserved categories. */
+export interface ClientWriter {
+  appendClient(append: {
+    readonly project: string
+    readonly stream: string
+    readonly expected: ExpectedRevision
+    readonly events: readonly Omit<EventDraft, 'writer' | 'version'>[]
+  }): Promise<readonly Receipt[]>
+}
+
+/** The attempt of one activity, to which a side-effect capability is bound. */
+export interface Attempt {
+  readonly workflowId: string
+  readonly activityId: string
+  readonly activityType: string
+  /** Whether the caller runs inside exactly this attempt. */
+  isCurrent(): boolean
+}
+
+/**
+ * Appends events that tell of side effects (contracts with the writer `activity`).
+ * Minted per attempt; refuses outside its attempt and after its end.
+ */
+export interface SideEffectWriter {
+  record(recording: Recording): Promise<readonly Receipt[]>
+}
+
+const refuseOthers = (writer: Writer, recording: Recording) => {
+  for (const { contract } of recording.facts) {
+    if (contract.writer !== writer) {
+      throw new EvidenceError(
+        'WRITER_REFUSED',
+        `${contract.type} is appended only by the writer "${contract.writer}", not by "${writer}"`,
+        { details: { type: contract.type, writer: contract.writer } },
+      )
+    }
+    if (!recording.stream.startsWith(`${contract.category}-`)) {
+      throw new EvidenceError('STREAM_INVALID', `${contract.type} stands only in streams named ${contract.category}-<id>`)
+    }
+  }
+}
+
+const recorder = (store: EventStore, writer: Writer) => (recording: Recording) => {
+  refuseOthers(writer, recording)
+  return store.append({
+    project: recording.project,
+    stream: recording.stream,
+    expected: recording.expected,
+    events: recording.facts.map((fact) => encodeFact(fact, recording.actor)),
+  })
+}
+
+export const createRecordWriter = (store: EventStore): RecordWriter => {
+  const record = recorder(store, 'recording')
+  return { record: async (recording) => record(recording) }
+}
+
+export const createLedgerWriter = (store: EventStore): RecordWriter => {
+  const record = recorder(store, 'ledger')
+  return { record: async (recording) => record(recording) }
+}
+
+export const createClientWriter = (store: EventStore): ClientWriter => ({
+  async appendClient({ project, stream, expected, events }) {
+    if (isReserved(stream)) {
+      throw new EvidenceError('WRITER_REFUSED', `the stream ${stream} is in a reserved category: it takes no events of clients`)
+    }
+    for (const { type } of events) {
+      // A fold may trust the type alone: events of the catalogue stand nowhere but where they belong.
+      const contract = contractOf(type)
+      if (contract !== undefined) {
+        throw new EvidenceError(
+          'WRITER_REFUSED',
+          `${type} is appended only by the writer "${contract.writer}" to streams named ${contract.category}-<id>`,
+          { details: { type, writer: contract.writer } },
+        )
+      }
+    }
+    return store.append({
+      project,
+      stream,
+      expected,
+      events: events.map((event) => ({ ...event, writer: 'client', version: '0' })),
+    })
+  },
+})
+
+/** Mints the capability of one attempt. `end` takes it back; the interceptor calls it in every case. */
+export function mintSideEffectWriter(store: EventStore, attempt: Attempt): { readonly writer: SideEffectWriter; end(): void } {
+  const record = recorder(store, 'activity')
+  let ended = false
+  return {
+    writer: {
+      async record(recording) {
+        if (ended || !attempt.isCurrent()) {
+          throw new EvidenceError(
+            'CAPABILITY_ENDED',
+            `the side-effect capability of ${attempt.activityType} ${attempt.activityId} of workflow ${attempt.workflowId} is not valid here`,
+          )
+        }
+        return record(recording)
+      },
+    },
+    end() {
+      ended = true
+    },
+  }
+}

@@ -1,0 +1,30 @@
+import { tokenIssued, tokenRevoked } from '../contracts/identity.js'
+import { ledgerBootstrapped } from '../contracts/ledger.js'
+import { defineProjector, on, timeCellOf } from './projector.js'
+
+/** Who was given access, and who lost it. */
+export const identities = defineProjector({
+  table: 'identities',
+  version: 1,
+  on: [
+    on(ledgerBootstrapped, (data, event) => ({
+      name: data.administrator.name,
+      event: event.leaf.type,
+      access: ['administrator'],
+      actor: event.leaf.actor,
+    })),
+    on(tokenIssued, (data, event) => ({
+      name: data.name,
+      event: event.leaf.type,
+      access: data.access,
+      expires_at: timeCellOf(data.expires_at),
+      actor: event.leaf.actor,
+    })),
+    on(tokenRevoked, (data, event) => ({
+      name: data.name,
+      event: event.leaf.type,
+      access: [],
+      actor: event.leaf.actor,
+    })),
+  ],
+})

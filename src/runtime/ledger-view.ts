@@ -1,0 +1,26 @@
+import type { EventReader, EventStore, ProofSource } from '../ledger/event-store.js'
+
+/** The reading and proving halves of a ledger. */
+export type LedgerView = EventReader & ProofSource
+
+/**
+ * What entrances are handed instead of the ledger: the same answers, and no way to append.
+ * Nothing that can write is reachable from the object.
+ */
+export const readingView = (ledger: EventStore & ProofSource): LedgerView =>
+  Object.freeze<LedgerView>({
+    capabilities: ledger.capabilities,
+    origin: ledger.origin,
+    vkey: ledger.vkey,
+    size: () => ledger.size(),
+    find: (id) => ledger.find(id),
+    lastRevision: (project, stream) => ledger.lastRevision(project, stream),
+    readStream: (read) => ledger.readStream(read),
+    readLog: (read) => ledger.readLog(read),
+    subscribe: (options) => ledger.subscribe(options),
+    checkpoint: () => ledger.checkpoint(),
+    checkpointCovering: (position, timeoutMs) => ledger.checkpointCovering(position, timeoutMs),
+    checkpointsAfter: (size) => ledger.checkpointsAfter(size),
+    proveInclusion: (position, size) => ledger.proveInclusion(position, size),
+    proveConsistency: (from, to) => ledger.proveConsistency(from, to),
+  })

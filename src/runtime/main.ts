@@ -1,0 +1,193 @@
+import { join } from 'node:path'
+import { createSessions, type Sessions } from '../api/sessions.js'
+import type { Health } from '../api/parts.js'
+import type { Offline, RunUp } from '../cli/offline.js'
+import {
+  openDomain,
+  openLedger,
+  openTemporal,
+  type OpenWarehouse,
+  openWarehouse,
+  type Projection,
+  type ServiceIo,
+  startApi,
+  startExecution,
+  startProjection,
+} from '../compose.js'
+import { EvidenceError } from '../contracts/errors.js'
+import type { HudView } from '../contracts/http.js'
+import { fsck } from '../ledger/adapters/fsck.js'
+import { lockFolder } from '../ledger/adapters/folder-lock.js'
+import { type JournalLedger, openJournalReadOnly } from '../ledger/adapters/open-journal.js'
+import { temporalExecutable } from './adapters/temporal-executable.js'
+import { type Closing, createClosing } from './closing.js'
+import type { Component, Config } from './config.js'
+import {
+  type Addresses,
+  type DataFolder,
+  dataFolder,
+  openDataFolder,
+  publishAddresses,
+  readAdminToken,
+  sessionKey,
+  withdrawAddresses,
+} from './data-folder.js'
+import type { Execution } from './execution.js'
+import { sha256Hex } from './identities.js'
+import type { Log } from './log.js'
+import { createOpenProposals } from './open-proposals.js'
+import { followProposals } from './proposal-follower.js'
+import { openServiceLog } from './service-log.js'
+
+/** How often `addresses.json` is compared with where parts listen: Temporal may come later. */
+const addressLookMs = 250
+
+/** A running service. */
+export interface Service {
+  addresses(): Addresses
+  health(): Promise<Health>
+  close(): Promise<void>
+}
+
+/** How every part stands; the service is ready when the ledger takes events. */
+function createHealth(ledger: JournalLedger, parts: { warehouse?: OpenWarehouse; projection?: Projection; execution?: Execution }) {
+  return async () => {
+    const readOnly = ledger.readOnly()
+    const alarms = ledger.alarms()
+    const size = ledger.size()
+    const shown: HudView['parts'] = [
+      readOnly === null
+        ? { name: 'ledger', status: alarms.length > 0 ? 'lagging' : 'ok', detail: alarms.map(({ message }) => message).join('; ') || `${size} events` }
+        : { name: 'ledger', status: 'down', detail: readOnly.message },
+    ]
+    const { warehouse, projection, execution } = parts
+    if (warehouse?.child !== undefined) shown.push({ name: 'warehouse', ...warehouse.child.status() })
+    if (projection !== undefined) {
+      const { status, detail } = projection.status()
+      shown.push({ name: 'projector', status, detail })
+    }
+    if (execution !== undefined) shown.push({ name: 'execution', ...execution.status() })
+    return { ready: readOnly === null, parts: shown }
+  }
+}
+
+/**
+ * Starts everything that the configuration names, in the order in which parts need each other. What was
+ * started is ended again when a later part cannot start.
+ *
+ * @throws EvidenceError DATA_FOLDER_INVALID, LEDGER_LOCKED, JOURNAL_DAMAGED, POLICY_INVALID, ADDRESS_IN_USE.
+ */
+export async function startService(config: Config, io: ServiceIo): Promise<Service> {
+  const folder = await openDataFolder(config.data)
+  const log = openServiceLog(join(folder.path, 'service.log'))
+  const closing = createClosing(log)
+  try {
+    return await startParts(config, io, { folder, log, closing })
+  } catch (error) {
+    await closing.closeAll()
+    throw error
+  }
+}
+
+async function startParts(config: Config, io: ServiceIo, { folder, log, closing }: { folder: DataFolder; log: Log; closing: Closing }): Promise<Service> {
+  const runs = (...components: readonly Component[]) => components.some((component) => config.components.includes(component))
+  if (!runs('ledger')) throw new EvidenceError('CONFIGURATION_INVALID', 'the components must hold "ledger": a process without it cannot reach the ledger yet')
+  const ledger = await openLedger(config, folder, log)
+  closing.add('ledger', () => ledger.close())
+  await withdrawAddresses(folder)
+  const domain = openDomain(ledger)
+  const sessions = createSessions({ key: await sessionKey(folder), identities: domain.identities, now: domain.now })
+
+  const warehouse = runs('warehouse', 'projector') ? await openWarehouse(config, folder, log, closing) : undefined
+  const temporal = runs('worker', 'execution-runtime') ? await openTemporal(config, folder, io, closing) : undefined
+  const projection = warehouse !== undefined && runs('projector') ? startProjection(domain, warehouse, log, closing) : undefined
+  const execution = temporal === undefined ? undefined : startExecution(ledger, domain, temporal, { config, folder, log, closing })
+  if (execution === undefined) {
+    const follower = followProposals({ reader: domain.view, desk: domain.desk, open: createOpenProposals(domain.view), log })
+    closing.add('followers', () => follower.close())
+  }
+  const health = createHealth(ledger, {
+    ...(warehouse === undefined ? {} : { warehouse }),
+    ...(projection === undefined ? {} : { projection }),
+    ...(execution === undefined ? {} : { execution }),
+  })
+  const api = runs('api') ? await startApi(config, domain, { sessions, warehouse, projection, health, closing }) : undefined
+  return publish({ folder, closing, sessions, health, addresses: () => ({ http: api?.url ?? null, warehouse: warehouse?.child?.url ?? null, grpc: null, temporal: temporal?.server?.address() ?? null }) })
+}
+
+/** Tells others where everything listens, from now to the end; Temporal may come later. */
+async function publish(parts: {
+  readonly folder: DataFolder
+  readonly closing: Closing
+  readonly sessions: Sessions
+  readonly health: Service['health']
+  readonly addresses: () => Addresses
+}): Promise<Service> {
+  const { folder, closing, sessions, health, addresses } = parts
+  let published = ''
+  const tell = async () => {
+    const present = addresses()
+    if (JSON.stringify(present) === published) return
+    await publishAddresses(folder, present)
+    published = JSON.stringify(present)
+  }
+  await tell()
+  let telling = Promise.resolve()
+  const timer = setInterval(() => {
+    telling = telling.then(tell)
+  }, addressLookMs)
+  closing.add('addresses', async () => {
+    clearInterval(timer)
+    await telling
+    await withdrawAddresses(folder)
+  })
+  let closed: Promise<void> | undefined
+  return {
+    addresses,
+    health,
+    close: () => (closed ??= closing.closeAll()),
+  }
+}
+
+/** Starts the service for a command, which says where it is and what to do next. */
+export const runUp: RunUp = async (config, io) => {
+  const service = await startService(
+    { ...config, installTemporal: config.installTemporal || io.install },
+    { say: io.out, environment: process.env },
+  )
+  let end = () => {}
+  const closed = new Promise<void>((done) => (end = done))
+  return {
+    closed,
+    async close() {
+      await service.close()
+      end()
+    },
+  }
+}
+
+/** What commands do with a data folder while no service runs on it. */
+export const offline: Offline = {
+  async open(data) {
+    const view = await openJournalReadOnly({ folder: dataFolder(data).ledger })
+    return { reader: view, proofs: view, vkeys: view.vkeys, close: () => view.close() }
+  },
+  fsck: (data, onProgress) => fsck({ folder: dataFolder(data).ledger }, onProgress),
+  async isLocked(data) {
+    try {
+      await (await lockFolder(dataFolder(data).ledger, 'shared')).release()
+      return false
+    } catch (error) {
+      if (error instanceof EvidenceError && error.code === 'LEDGER_LOCKED') return true
+      throw error
+    }
+  },
+  findTemporal: async () => {
+    try {
+      return await temporalExecutable({ environment: process.env, install: false, say: () => undefined, signal: new AbortController().signal })
+    } catch (error) {
+      if (error instanceof EvidenceError && error.code === 'EXECUTION_UNAVAILABLE') return null
+      throw error
+    }
+  },
+}

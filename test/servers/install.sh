@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Puts the real servers that the tests use in place, once: programs go into a cache outside the checkout,
+# keyed by version (FRACTALOPS_TEST_CACHE, by default ~/.cache/fractalops), packages come from the distribution.
+set -uo pipefail
+exec </dev/null
+cd "$(dirname "$0")" || exit 1
+
+attemptsMax=3
+bad=0
+
+# A browser for the portal's tests; only where the distribution's package manager may be used.
+browser() {
+  if command -v chromium >/dev/null && fc-list 2>/dev/null | grep -qi dejavu; then return 0; fi
+  if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+    echo 'chromium or the DejaVu fonts are missing: install the packages chromium and fonts-dejavu-core'
+    return 1
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  for _ in $(seq 1 "$attemptsMax"); do
+    apt-get update -qq &&
+      apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fontconfig && return 0
+    sleep 5
+  done
+  echo 'chromium could not be installed'
+  return 1
+}
+
+temporal() {
+  if [ ! -x ./temporal.sh ]; then
+    echo 'test/servers/temporal.sh is not there'
+    return 1
+  fi
+  ./temporal.sh
+}
+
+browser || bad=1
+temporal || bad=1
+exit "$bad"
