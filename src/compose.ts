@@ -12,7 +12,7 @@ import { type JournalLedger, openJournal } from './ledger/adapters/open-journal.
 import { openKeyFile } from './ledger/adapters/key-file.js'
 import { createClientWriter, createLedgerWriter, createRecordWriter } from './ledger/writers.js'
 import { openClickHouse } from './projections/adapters/clickhouse.js'
-import { type RunningWarehouse, startWarehouse } from './projections/adapters/warehouse-child.js'
+import { startWarehouse } from './projections/adapters/warehouse-child.js'
 import { projectors } from './projections/tables.js'
 import { createCedarEngine } from './proposals/adapters/cedar.js'
 import { readPolicyFolder } from './proposals/adapters/policy-folder.js'
@@ -52,7 +52,11 @@ export interface ServiceIo {
 }
 
 /** Opens the ledger of the folder; a new one is created with its first facts, or not at all. */
-export async function openLedger(config: Config, folder: DataFolder, log: Log): Promise<JournalLedger> {
+export async function openLedger(
+  config: Config,
+  folder: DataFolder,
+  log: Log,
+): Promise<JournalLedger> {
   const engine = createCedarEngine()
   const isNew = await access(join(folder.ledger, 'ledger.json')).then(
     () => false,
@@ -64,7 +68,8 @@ export async function openLedger(config: Config, folder: DataFolder, log: Log): 
     folder: folder.ledger,
     now: () => Date.now(),
     ...(config.origin === undefined ? {} : { origin: config.origin }),
-    signerFor: (origin, mayCreate) => openKeyFile(join(folder.keys, 'checkpoint.key'), origin, mayCreate),
+    signerFor: (origin, mayCreate) =>
+      openKeyFile(join(folder.keys, 'checkpoint.key'), origin, mayCreate),
     onAlarm: ({ alarm }, change) => log.warn('ledger alarm', { alarm, change }),
     onReadOnly: ({ code }) => log.error('the ledger became read-only', { code }),
   })
@@ -106,16 +111,41 @@ export function openDomain(ledger: JournalLedger) {
   const accessOf = async (project: string, name: string) => {
     const found = (await identities.list(project)).find((identity) => identity.name === name)
     if (found === undefined || found.revoked) return undefined
-    return found.expiresAt !== undefined && Date.parse(found.expiresAt) <= now() ? undefined : found.access
+    return found.expiresAt !== undefined && Date.parse(found.expiresAt) <= now()
+      ? undefined
+      : found.access
   }
   const decider = createDecider({ assets, policies, accessOf, proposals })
-  const desk = createProposalDesk({ reader: view, writer: recorder, assets, proposals, decider, now, newId: randomUUID })
-  return { view, recorder, clients: createClientWriter(ledger), engine, assets, identities, decider, desk, now }
+  const desk = createProposalDesk({
+    reader: view,
+    writer: recorder,
+    assets,
+    proposals,
+    decider,
+    now,
+    newId: randomUUID,
+  })
+  return {
+    view,
+    recorder,
+    clients: createClientWriter(ledger),
+    engine,
+    assets,
+    identities,
+    decider,
+    desk,
+    now,
+  }
 }
 export type Domain = ReturnType<typeof openDomain>
 
 /** The warehouse of the configuration: a child of ours, or a server elsewhere. */
-export async function openWarehouse(config: Config, folder: DataFolder, log: Log, closing: Closing) {
+export async function openWarehouse(
+  config: Config,
+  folder: DataFolder,
+  log: Log,
+  closing: Closing,
+) {
   if (!config.warehouse.embedded) {
     const warehouse = openClickHouse({ url: config.warehouse.address })
     closing.add('warehouse client', () => warehouse.close())
@@ -128,14 +158,24 @@ export async function openWarehouse(config: Config, folder: DataFolder, log: Log
     log,
   })
   closing.add('warehouse', () => child.close())
-  const warehouse = openClickHouse({ url: child.url, user: child.writer.user, password: child.writer.password, embedded: true })
+  const warehouse = openClickHouse({
+    url: child.url,
+    user: child.writer.user,
+    password: child.writer.password,
+    embedded: true,
+  })
   closing.add('warehouse client', () => warehouse.close())
   return { warehouse, child }
 }
 export type OpenWarehouse = Awaited<ReturnType<typeof openWarehouse>>
 
 /** Where Temporal is: a dev server of ours, or an address that was given. */
-export async function openTemporal(config: Config, folder: DataFolder, io: ServiceIo, closing: Closing) {
+export async function openTemporal(
+  config: Config,
+  folder: DataFolder,
+  io: ServiceIo,
+  closing: Closing,
+) {
   if (!config.temporal.embedded) {
     const { address } = config.temporal
     return { address: () => address, detail: () => `Temporal at ${address}`, server: undefined }
@@ -152,10 +192,19 @@ export async function openTemporal(config: Config, folder: DataFolder, io: Servi
   closing.add('temporal', () => server.close())
   return { address: () => server.address(), detail: () => server.state().detail, server }
 }
-export type OpenTemporal = { readonly address: () => string | undefined; readonly detail: () => string; readonly server: TemporalServer | undefined }
+export type OpenTemporal = {
+  readonly address: () => string | undefined
+  readonly detail: () => string
+  readonly server: TemporalServer | undefined
+}
 
 /** Workers, followers and controllers: everything that makes proposals happen. */
-export function startExecution(ledger: JournalLedger, domain: Domain, temporal: OpenTemporal, parts: { config: Config; folder: DataFolder; log: Log; closing: Closing }): Execution {
+export function startExecution(
+  ledger: JournalLedger,
+  domain: Domain,
+  temporal: OpenTemporal,
+  parts: { config: Config; folder: DataFolder; log: Log; closing: Closing },
+): Execution {
   const { config, folder, log, closing } = parts
   const { view, desk, decider, assets, now } = domain
   const runs = (component: Component) => config.components.includes(component)
@@ -178,19 +227,42 @@ export function startExecution(ledger: JournalLedger, domain: Domain, temporal: 
   const control = createRuntimeAssetControlService({
     reader: view,
     assets,
-    controllers: [createProcessController({ folder: folder.assets, namespace: ledger.origin, now, root: process.cwd(), log })],
+    controllers: [
+      createProcessController({
+        folder: folder.assets,
+        namespace: ledger.origin,
+        now,
+        root: process.cwd(),
+        log,
+      }),
+    ],
     writer: currentWriter,
     actor: 'execution-runtime',
   })
   execution.start({
     ...(runs('worker')
-      ? { ledger: createLedgerActivities({ reader: view, desk, enforce: (project, id) => decider.enforce(project, id), open, starter, assets: () => control.assetsToObserve(), now }) }
+      ? {
+          ledger: createLedgerActivities({
+            reader: view,
+            desk,
+            enforce: (project, id) => decider.enforce(project, id),
+            open,
+            starter,
+            assets: () => control.assetsToObserve(),
+            now,
+          }),
+        }
       : {}),
-    ...(runs('execution-runtime') ? { execution: createExecutionActivities({ reader: view, control, now }) } : {}),
+    ...(runs('execution-runtime')
+      ? { execution: createExecutionActivities({ reader: view, control, now }) }
+      : {}),
   })
   const follower = followProposals({ reader: view, desk, open, starter, log })
   const observer = observeChanges({ starter, log, newId: randomUUID })
-  onAvailable.push(() => follower.executionIsBack(), () => observer.executionIsBack())
+  onAvailable.push(
+    () => follower.executionIsBack(),
+    () => observer.executionIsBack(),
+  )
   void control.watchAll((project, assetId) => observer.changed({ project, assetId }))
   // The reverse of this order: nothing new begins, attempts are drained, then processes are ended.
   closing.add('asset control', () => control.close())
@@ -200,7 +272,12 @@ export function startExecution(ledger: JournalLedger, domain: Domain, temporal: 
 }
 
 /** The follower of the fact tables, which a rebuild ends and begins anew. */
-export function startProjection(domain: Domain, { warehouse }: OpenWarehouse, log: Log, closing: Closing) {
+export function startProjection(
+  domain: Domain,
+  { warehouse }: OpenWarehouse,
+  log: Log,
+  closing: Closing,
+) {
   const parts = { reader: domain.view, proofs: domain.view, warehouse, projectors, log }
   const begin = () => {
     const ending = new AbortController()
@@ -215,13 +292,19 @@ export function startProjection(domain: Domain, { warehouse }: OpenWarehouse, lo
   closing.add('projector', end)
   return {
     status: () => running.follower.status(),
-    progress: () => projectors.map(({ table }) => ({ table, position: running.follower.position() })),
+    progress: () =>
+      projectors.map(({ table }) => ({ table, position: running.follower.position() })),
     rebuild() {
       rebuilding = rebuilding.then(async () => {
         await end()
-        await warehouse.prepare(projectors, projectors.map(({ table }) => table)).finally(() => {
-          running = begin()
-        })
+        await warehouse
+          .prepare(
+            projectors,
+            projectors.map(({ table }) => table),
+          )
+          .finally(() => {
+            running = begin()
+          })
       })
       return rebuilding
     },
@@ -246,15 +329,22 @@ export async function startApi(
   },
 ) {
   const { warehouse, projection } = parts
-  const app = await buildServer(apiParts(domain, parts.sessions, { warehouse, projection, health: parts.health }), {
-    host: config.http.host,
-    portalFolder: join(import.meta.dirname, 'portal'),
-  })
+  const app = await buildServer(
+    apiParts(domain, parts.sessions, { warehouse, projection, health: parts.health }),
+    {
+      host: config.http.host,
+      portalFolder: join(import.meta.dirname, 'portal'),
+    },
+  )
   parts.closing.add('http', () => app.close())
   const { host, port } = config.http
   const url = await app.listen({ host, port }).catch((cause: unknown) => {
     const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
-    throw taken ? new EvidenceError('ADDRESS_IN_USE', `${host}:${port} (HTTP) is taken by another program`, { cause }) : cause
+    throw taken
+      ? new EvidenceError('ADDRESS_IN_USE', `${host}:${port} (HTTP) is taken by another program`, {
+          cause,
+        })
+      : cause
   })
   return { url }
 }
@@ -263,7 +353,11 @@ export async function startApi(
 export function apiParts(
   { view, recorder, clients, engine, assets, identities, desk }: Domain,
   sessions: Sessions,
-  parts: { readonly warehouse: OpenWarehouse | undefined; readonly projection: Projection | undefined; readonly health: () => Promise<Health> },
+  parts: {
+    readonly warehouse: OpenWarehouse | undefined
+    readonly projection: Projection | undefined
+    readonly health: () => Promise<Health>
+  },
 ): ApiParts {
   const { warehouse, projection, health } = parts
   return {
@@ -275,9 +369,11 @@ export function apiParts(
     clients,
     policies: engine,
     assets: createAssetViews(view, assets),
-    queries: { query: async (sql, parameters) => (warehouse === undefined ? noFacts() : warehouse.warehouse.query(sql, parameters)) },
+    queries: {
+      query: async (sql, parameters) =>
+        warehouse === undefined ? noFacts() : warehouse.warehouse.query(sql, parameters),
+    },
     projections: projection ?? { progress: () => [], rebuild: async () => noFacts() },
     health,
   }
 }
-

@@ -73,14 +73,12 @@ export function replyWithProblem(
       instance: path,
       code: 'INTERNAL',
     }
-    return reply
-      .code(500)
-      .send(
-        JSON.stringify({
-          ...internal,
-          remedy: 'Look into the log of the service; nothing that was acknowledged is lost.',
-        }),
-      )
+    return reply.code(500).send(
+      JSON.stringify({
+        ...internal,
+        remedy: 'Look into the log of the service; nothing that was acknowledged is lost.',
+      }),
+    )
   }
   const problem = problemOf(known, path)
   if (problem.status >= 500)

@@ -10,11 +10,22 @@ export const assets: Command = {
   summary: 'Registered assets and their last recorded state',
   async run(args, context) {
     const { values } = readArgs(args, connectionFlags)
-    const { items } = await connect(values, context).get<z.infer<typeof AssetPage>>(`/v1/assets?limit=${pageLimitMax}`)
+    const { items } = await connect(values, context).get<z.infer<typeof AssetPage>>(
+      `/v1/assets?limit=${pageLimitMax}`,
+    )
     if (values.json) printJson(context.terminal, items)
     else {
-      const rows = items.map((one) => [one.asset_id, one.kind, one.role, one.state.run_state, one.state_revision, one.recorded_at])
-      context.terminal.out(table(context.terminal, ['ASSET', 'KIND', 'ROLE', 'STATE', 'REVISION', 'RECORDED'], rows))
+      const rows = items.map((one) => [
+        one.asset_id,
+        one.kind,
+        one.role,
+        one.state.run_state,
+        one.state_revision,
+        one.recorded_at,
+      ])
+      context.terminal.out(
+        table(context.terminal, ['ASSET', 'KIND', 'ROLE', 'STATE', 'REVISION', 'RECORDED'], rows),
+      )
     }
     return 0
   },

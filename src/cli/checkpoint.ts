@@ -19,7 +19,12 @@ export const checkpoint: Command = {
     if (values.output !== undefined) await deliver(context, values.output, note)
     if (values.json) {
       const { origin, size, root } = parseSignedCheckpoint(note).checkpoint
-      printJson(context.terminal, { origin, size: String(size), root: Buffer.from(root).toString('base64'), note })
+      printJson(context.terminal, {
+        origin,
+        size: String(size),
+        root: Buffer.from(root).toString('base64'),
+        note,
+      })
     } else if (values.output === undefined) context.terminal.out(note)
     else if (values.output !== '-') context.terminal.out(`wrote ${values.output}\n`)
     return 0

@@ -60,7 +60,10 @@ export function readArgs<Known extends Options>(
   const parsed = parse(args, options)
   const count = parsed.positionals.length
   if (count < positionals.min) throw new UsageError('an argument is missing')
-  if (count > positionals.max) throw new UsageError(`unexpected argument ${JSON.stringify(parsed.positionals[positionals.max])}`)
+  if (count > positionals.max)
+    throw new UsageError(
+      `unexpected argument ${JSON.stringify(parsed.positionals[positionals.max])}`,
+    )
   return parsed
 }
 
@@ -68,7 +71,9 @@ function parse<Known extends Options>(args: readonly string[], options: Known) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message.split('. ')[0] ?? error.message : String(error))
+    throw new UsageError(
+      error instanceof Error ? (error.message.split('. ')[0] ?? error.message) : String(error),
+    )
   }
 }
 

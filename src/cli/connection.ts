@@ -28,7 +28,11 @@ export interface Client {
   readonly url: string
   /** @throws EvidenceError as the problem that the service answered; SERVICE_NOT_RUNNING when it does not answer. */
   get<Body>(path: string): Promise<Body>
-  post<Body>(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Body>
+  post<Body>(
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Body>
   text(path: string): Promise<string>
 }
 
@@ -38,15 +42,21 @@ export const dataFolderOf = (flags: ConnectionFlags, { env, cwd }: Context): str
 /** The address of the service: named, or that of the service which runs on the data folder. */
 function addressOf(flags: ConnectionFlags, context: Context): string | undefined {
   const named = flags.url ?? (flags.data === undefined ? context.env['FRACTALOPS_URL'] : undefined)
-  if (flags.url !== undefined && flags.data !== undefined) throw new UsageError('name --data or --url, not both')
+  if (flags.url !== undefined && flags.data !== undefined)
+    throw new UsageError('name --data or --url, not both')
   if (named !== undefined) {
-    if (!URL.canParse(named) || !/^https?:$/.test(new URL(named).protocol)) throw new UsageError(`${JSON.stringify(named)} is not an http(s) URL`)
+    if (!URL.canParse(named) || !/^https?:$/.test(new URL(named).protocol))
+      throw new UsageError(`${JSON.stringify(named)} is not an http(s) URL`)
     return named.replace(/\/+$/, '')
   }
   const text = readIfThere(join(dataFolderOf(flags, context), addressFile))
   if (text === undefined) return undefined
   const http = Addresses.safeParse(readJson(text)).data?.http
-  return http === null || http === undefined ? undefined : http.startsWith('http') ? http : `http://${http}`
+  return http === null || http === undefined
+    ? undefined
+    : http.startsWith('http')
+      ? http
+      : `http://${http}`
 }
 
 const readJson = (text: string): unknown => {
@@ -62,7 +72,12 @@ function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined
+    if (
+      error instanceof Error &&
+      'code' in error &&
+      (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+    )
+      return undefined
     throw new EvidenceError('DATA_FOLDER_INVALID', `${path} cannot be read`, { cause: error })
   }
 }
@@ -80,7 +95,11 @@ function tokenOf(flags: ConnectionFlags, context: Context): string {
 /** Connects to the service. @throws EvidenceError SERVICE_NOT_RUNNING, TOKEN_MISSING. */
 export function connect(flags: ConnectionFlags, context: Context): Client {
   const url = addressOf(flags, context)
-  if (url === undefined) throw new EvidenceError('SERVICE_NOT_RUNNING', `no service runs on ${dataFolderOf(flags, context)}`)
+  if (url === undefined)
+    throw new EvidenceError(
+      'SERVICE_NOT_RUNNING',
+      `no service runs on ${dataFolderOf(flags, context)}`,
+    )
   return createClient(url, tokenOf(flags, context))
 }
 
@@ -88,10 +107,14 @@ export function connect(flags: ConnectionFlags, context: Context): Client {
 export async function reading<Result>(
   flags: ConnectionFlags,
   context: Context,
-  ways: { readonly online: (client: Client) => Promise<Result>; readonly offline: (ledger: OfflineLedger) => Promise<Result> },
+  ways: {
+    readonly online: (client: Client) => Promise<Result>
+    readonly offline: (ledger: OfflineLedger) => Promise<Result>
+  },
 ): Promise<Result> {
   const url = addressOf(flags, context)
-  if (url !== undefined && (flags.url !== undefined || (await answers(url)))) return ways.online(createClient(url, tokenOf(flags, context)))
+  if (url !== undefined && (flags.url !== undefined || (await answers(url))))
+    return ways.online(createClient(url, tokenOf(flags, context)))
   const ledger = await context.offline.open(dataFolderOf(flags, context))
   try {
     return await ways.offline(ledger)
@@ -108,10 +131,19 @@ const answers = async (url: string): Promise<boolean> =>
   )
 
 export function createClient(url: string, token: string): Client {
-  const ask = async (method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Response> => {
+  const ask = async (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Response> => {
     const init: RequestInit = {
       method,
-      headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
       signal: AbortSignal.timeout(requestTimeoutMs),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     }
@@ -122,11 +154,13 @@ export function createClient(url: string, token: string): Client {
     throw await refusalOf(response)
   }
   // The contracts of `src/contracts/http.ts` type what a service of this version answers.
-  const json = async <Body>(response: Response): Promise<Body> => (response.status === 204 ? undefined : await response.json()) as Body
+  const json = async <Body>(response: Response): Promise<Body> =>
+    (response.status === 204 ? undefined : await response.json()) as Body
   return {
     url,
     get: async <Body>(path: string) => json<Body>(await ask('GET', path)),
-    post: async <Body>(path: string, body?: unknown, headers?: Readonly<Record<string, string>>) => json<Body>(await ask('POST', path, body, headers)),
+    post: async <Body>(path: string, body?: unknown, headers?: Readonly<Record<string, string>>) =>
+      json<Body>(await ask('POST', path, body, headers)),
     text: async (path) => (await ask('GET', path)).text(),
   }
 }
@@ -134,7 +168,10 @@ export function createClient(url: string, token: string): Client {
 async function refusalOf(response: Response): Promise<EvidenceError> {
   const problem = Problem.safeParse(await response.json().catch(() => undefined))
   if (!problem.success || !(problem.data.code in errorTable)) {
-    return new EvidenceError('SERVICE_NOT_RUNNING', `the service answered ${response.status}${problem.success ? `: ${problem.data.title}` : ''}`)
+    return new EvidenceError(
+      'SERVICE_NOT_RUNNING',
+      `the service answered ${response.status}${problem.success ? `: ${problem.data.title}` : ''}`,
+    )
   }
   const { code, title, errors } = problem.data
   // Just checked to be a member of the table.

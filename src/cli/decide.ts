@@ -17,7 +17,11 @@ interface Step {
   readonly path: string
   readonly usage: string
   readonly summary: string
-  readonly body: (given: { readonly digest: string; readonly comment: string | undefined; readonly reason: string | undefined }) => unknown
+  readonly body: (given: {
+    readonly digest: string
+    readonly comment: string | undefined
+    readonly reason: string | undefined
+  }) => unknown
 }
 
 /** Commands that decide or end a proposal; approvals are bound to the digest that is shown. */
@@ -30,7 +34,11 @@ const step = ({ name, path, usage, summary, body }: Step): Command => ({
     const client = connect(values, context)
     const at = `/v1/proposals/${encodeURIComponent(only(positionals))}`
     const shown = values.digest === undefined ? await client.get<ProposalView>(at) : undefined
-    const request = body({ digest: values.digest ?? shown?.digest ?? '', comment: values.comment, reason: values.reason })
+    const request = body({
+      digest: values.digest ?? shown?.digest ?? '',
+      comment: values.comment,
+      reason: values.reason,
+    })
     const headers = values.key === undefined ? {} : { 'idempotency-key': values.key }
     const view = await client.post<ProposalView>(`${at}/${path}`, request, headers)
     if (values.json) printJson(context.terminal, view)
@@ -44,7 +52,10 @@ export const approve = step({
   path: 'approvals',
   usage: '[--digest SHA256] [--comment TEXT]',
   summary: 'Approve exactly the proposal that is there, or the one of the digest',
-  body: ({ digest, comment }) => ({ proposal_digest: digest, ...(comment === undefined ? {} : { comment }) }),
+  body: ({ digest, comment }) => ({
+    proposal_digest: digest,
+    ...(comment === undefined ? {} : { comment }),
+  }),
 })
 
 export const reject = step({

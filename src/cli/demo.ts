@@ -36,7 +36,13 @@ async function onOwnService(context: Context): Promise<void> {
   const { terminal } = context
   const data = await mkdtemp(join(tmpdir(), 'fractalops-demo-'))
   const anyPort = '127.0.0.1:0'
-  const flags = { data, http: anyPort, warehouse: anyPort, temporal: anyPort, 'install-temporal': true }
+  const flags = {
+    data,
+    http: anyPort,
+    warehouse: anyPort,
+    temporal: anyPort,
+    'install-temporal': true,
+  }
   const config = loadConfig({ flags, env: {}, cwd: data })
   terminal.out('No service runs here: the demo starts one of its own, and ends it.\n')
   try {
@@ -55,7 +61,11 @@ async function onOwnService(context: Context): Promise<void> {
   }
 }
 
-async function onService(administrator: Client, data: string, { terminal }: Context): Promise<void> {
+async function onService(
+  administrator: Client,
+  data: string,
+  { terminal }: Context,
+): Promise<void> {
   await untilExecuting(administrator, (line) => terminal.out(`${line}\n`))
   await tellDemo({
     as: (token) => createClient(administrator.url, token),
@@ -75,7 +85,8 @@ async function untilExecuting(client: Client, say: (line: string) => void): Prom
     const execution = parts.find(({ name }) => name === 'execution')
     if (execution?.status === 'ok') return
     const detail = execution?.detail ?? 'this service executes nothing'
-    if (execution === undefined || Date.now() > end) throw new EvidenceError('EXECUTION_UNAVAILABLE', detail)
+    if (execution === undefined || Date.now() > end)
+      throw new EvidenceError('EXECUTION_UNAVAILABLE', detail)
     if (detail !== told) say(`Waiting for execution: ${detail}`)
     told = detail
     await pause(lookIntervalMs)

@@ -27,14 +27,31 @@ export const doctor: Command = {
       nodeVersion(),
       ...secretFiles.flatMap((name) => permissions(config.data, name)),
       temporal === null
-        ? { what: 'temporal', status: 'warning', detail: 'not found: proposals wait until it is installed (fractalops up --install-temporal)' }
+        ? {
+            what: 'temporal',
+            status: 'warning',
+            detail:
+              'not found: proposals wait until it is installed (fractalops up --install-temporal)',
+          }
         : { what: 'temporal', status: 'ok', detail: temporal },
       await ledgerState(config.data, context),
       { what: 'trust level', status: 'ok', detail: trustLevel },
-      { what: 'rollback', status: 'warning', detail: 'a restored older copy is undetectable here: keep a checkpoint elsewhere (fractalops checkpoint -o FILE)' },
+      {
+        what: 'rollback',
+        status: 'warning',
+        detail:
+          'a restored older copy is undetectable here: keep a checkpoint elsewhere (fractalops checkpoint -o FILE)',
+      },
     ]
     if (values.json) printJson(context.terminal, findings)
-    else context.terminal.out(table(context.terminal, ['CHECK', 'STATUS', 'DETAIL'], findings.map(({ what, status, detail }) => [what, status, detail])))
+    else
+      context.terminal.out(
+        table(
+          context.terminal,
+          ['CHECK', 'STATUS', 'DETAIL'],
+          findings.map(({ what, status, detail }) => [what, status, detail]),
+        ),
+      )
     return findings.some(({ status }) => status === 'problem') ? 1 : 0
   },
 }
@@ -42,7 +59,11 @@ export const doctor: Command = {
 function nodeVersion(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   const isNew = major > nodeMin[0] || (major === nodeMin[0] && minor >= nodeMin[1])
-  return { what: 'node', status: isNew ? 'ok' : 'problem', detail: `${process.version}, needed is ${nodeMin.join('.')} or newer` }
+  return {
+    what: 'node',
+    status: isNew ? 'ok' : 'problem',
+    detail: `${process.version}, needed is ${nodeMin.join('.')} or newer`,
+  }
 }
 
 function permissions(data: string, name: string): Finding[] {
@@ -50,11 +71,24 @@ function permissions(data: string, name: string): Finding[] {
   if (!existsSync(path)) return []
   const mode = statSync(path).mode & 0o777
   const isPrivate = (mode & 0o077) === 0
-  return [{ what: name, status: isPrivate ? 'ok' : 'problem', detail: isPrivate ? 'readable by its owner only' : `others may read it (mode ${mode.toString(8)}): chmod 600 ${path}` }]
+  return [
+    {
+      what: name,
+      status: isPrivate ? 'ok' : 'problem',
+      detail: isPrivate
+        ? 'readable by its owner only'
+        : `others may read it (mode ${mode.toString(8)}): chmod 600 ${path}`,
+    },
+  ]
 }
 
 async function ledgerState(data: string, { offline }: Context): Promise<Finding> {
-  if (!existsSync(join(data, 'ledger', 'ledger.json'))) return { what: 'ledger', status: 'ok', detail: `none in ${data} yet: fractalops up creates it` }
+  if (!existsSync(join(data, 'ledger', 'ledger.json')))
+    return { what: 'ledger', status: 'ok', detail: `none in ${data} yet: fractalops up creates it` }
   const isRunning = await offline.isLocked(data)
-  return { what: 'ledger', status: 'ok', detail: isRunning ? 'a service runs on it' : 'no service runs on it' }
+  return {
+    what: 'ledger',
+    status: 'ok',
+    detail: isRunning ? 'a service runs on it' : 'no service runs on it',
+  }
 }

@@ -21,7 +21,8 @@ export const events: Command = {
   async run(args, context) {
     const { values } = readArgs(args, flags)
     const limit = Number(values.limit ?? limitDefault)
-    if (!Number.isInteger(limit) || limit < 1 || limit > pageLimitMax) throw new UsageError(`--limit takes 1 to ${pageLimitMax}`)
+    if (!Number.isInteger(limit) || limit < 1 || limit > pageLimitMax)
+      throw new UsageError(`--limit takes 1 to ${pageLimitMax}`)
     const { stream, type, newest = false } = values
     const items = await reading(values, context, {
       online: async (client) => {
@@ -35,9 +36,16 @@ export const events: Command = {
       },
       offline: async ({ reader, proofs }) => {
         const found = []
-        const filter = { ...(stream === undefined ? {} : { streamPrefixes: [stream] }), ...(type === undefined ? {} : { types: type.split(',') }) }
-        for await (const event of reader.readLog({ direction: newest ? 'backwards' : 'forwards', filter })) {
-          if (stream === undefined || event.leaf.stream === stream) found.push(eventView(event, proofs.origin))
+        const filter = {
+          ...(stream === undefined ? {} : { streamPrefixes: [stream] }),
+          ...(type === undefined ? {} : { types: type.split(',') }),
+        }
+        for await (const event of reader.readLog({
+          direction: newest ? 'backwards' : 'forwards',
+          filter,
+        })) {
+          if (stream === undefined || event.leaf.stream === stream)
+            found.push(eventView(event, proofs.origin))
           if (found.length >= limit) break
         }
         return found
@@ -45,8 +53,17 @@ export const events: Command = {
     })
     if (values.json) printJson(context.terminal, items)
     else {
-      const rows = items.map((one) => [one.position, one.recordedtime, one.type, one.stream, one.actor, one.id])
-      context.terminal.out(table(context.terminal, ['POSITION', 'TIME', 'TYPE', 'STREAM', 'BY', 'ID'], rows))
+      const rows = items.map((one) => [
+        one.position,
+        one.recordedtime,
+        one.type,
+        one.stream,
+        one.actor,
+        one.id,
+      ])
+      context.terminal.out(
+        table(context.terminal, ['POSITION', 'TIME', 'TYPE', 'STREAM', 'BY', 'ID'], rows),
+      )
     }
     return 0
   },

@@ -14,17 +14,31 @@ export const fsck: Command = {
     const { terminal } = context
     const bar = progressBar(terminal, 'checking')
     const report = await context.offline
-      .fsck(dataFolderOf(values, context), ({ bytesDone, bytesTotal }) => bar.update(bytesDone, bytesTotal))
+      .fsck(dataFolderOf(values, context), ({ bytesDone, bytesTotal }) =>
+        bar.update(bytesDone, bytesTotal),
+      )
       .finally(() => bar.end())
     if (values.json) printJson(terminal, report)
     else {
-      terminal.out(`${report.origin}: ${report.events} events in ${report.segments} segments, ${report.checkpoints} kept checkpoints\n`)
+      terminal.out(
+        `${report.origin}: ${report.events} events in ${report.segments} segments, ${report.checkpoints} kept checkpoints\n`,
+      )
       for (const { segment, offset, position, flaw } of report.problems.slice(0, shownMax)) {
-        terminal.out(`damaged: ${segment} at offset ${offset}${position === null ? '' : `, position ${position}`}: ${flaw}\n`)
+        terminal.out(
+          `damaged: ${segment} at offset ${offset}${position === null ? '' : `, position ${position}`}: ${flaw}\n`,
+        )
       }
-      if (report.problemCount > shownMax) terminal.out(`… ${report.problemCount} problems in all; --json names them\n`)
-      if (report.tornTail !== null) terminal.out(`a write that was never acknowledged ends ${report.tornTail.segment} at offset ${report.tornTail.offset}; the next start cuts it off\n`)
-      terminal.out(report.sound ? 'sound: every record, digest, chain and checkpoint agrees\n' : 'not sound: keep a copy of the folder and restore it from a backup\n')
+      if (report.problemCount > shownMax)
+        terminal.out(`… ${report.problemCount} problems in all; --json names them\n`)
+      if (report.tornTail !== null)
+        terminal.out(
+          `a write that was never acknowledged ends ${report.tornTail.segment} at offset ${report.tornTail.offset}; the next start cuts it off\n`,
+        )
+      terminal.out(
+        report.sound
+          ? 'sound: every record, digest, chain and checkpoint agrees\n'
+          : 'not sound: keep a copy of the folder and restore it from a backup\n',
+      )
     }
     return report.sound ? 0 : 1
   },

@@ -22,13 +22,16 @@ interface Commit {
 export const importGit: Command = {
   name: 'import',
   usage: 'git [PATH] [--name NAME]',
-  summary: 'Record the commits of a git repository as evidence; running it again records only what is new',
+  summary:
+    'Record the commits of a git repository as evidence; running it again records only what is new',
   async run(args, context) {
     const { values, positionals } = readArgs(args, flags, { min: 1, max: 2 })
     const [what, path = '.'] = positionals
     if (what !== 'git') throw new UsageError(`import takes git, not ${JSON.stringify(what)}`)
     const folder = resolve(context.cwd, path)
-    const name = (values.name ?? basename(folder)).replaceAll(/[^A-Za-z0-9._~-]/g, '-').slice(0, 100)
+    const name = (values.name ?? basename(folder))
+      .replaceAll(/[^A-Za-z0-9._~-]/g, '-')
+      .slice(0, 100)
     const client = connect(values, context)
     const hashes = await commitsOf(folder)
     const counts = { recorded: 0, repeated: 0 }
@@ -49,17 +52,25 @@ export const importGit: Command = {
       bar.end()
     }
     if (values.json) printJson(context.terminal, { ...counts, stream: `evidence-git-${name}` })
-    else context.terminal.out(`${counts.recorded} commits recorded, ${counts.repeated} were there already (stream evidence-git-${name})\n`)
+    else
+      context.terminal.out(
+        `${counts.recorded} commits recorded, ${counts.repeated} were there already (stream evidence-git-${name})\n`,
+      )
     return 0
   },
 }
 
 const notRepository = (folder: string, detail: string) =>
-  new EvidenceError('REQUEST_INVALID', `${folder} cannot be imported: ${detail.trim().split('\n')[0] ?? ''}`)
+  new EvidenceError(
+    'REQUEST_INVALID',
+    `${folder} cannot be imported: ${detail.trim().split('\n')[0] ?? ''}`,
+  )
 
 /** Every commit that the present branch reaches, oldest first. */
 async function commitsOf(folder: string): Promise<string[]> {
-  const git = spawn('git', ['-C', folder, 'rev-list', '--reverse', 'HEAD'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const git = spawn('git', ['-C', folder, 'rev-list', '--reverse', 'HEAD'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const failed = once(git, 'error').then(([cause]) => {
     throw new EvidenceError('REQUEST_INVALID', 'git is not installed', { cause })
   })
@@ -70,13 +81,16 @@ async function commitsOf(folder: string): Promise<string[]> {
   const [code] = (await Promise.race([once(git, 'close'), failed])) as [number | null]
   if (code !== 0) throw notRepository(folder, Buffer.concat(err).toString())
   const hashes = Buffer.concat(out).toString().split('\n').filter(Boolean)
-  if (hashes.length > commitsMax) throw notRepository(folder, `it has more than ${commitsMax} commits`)
+  if (hashes.length > commitsMax)
+    throw notRepository(folder, `it has more than ${commitsMax} commits`)
   return hashes
 }
 
 /** The raw commit objects, through one `git cat-file --batch`. */
 async function* readCommits(folder: string, hashes: readonly string[]): AsyncGenerator<Commit> {
-  const git = spawn('git', ['-C', folder, 'cat-file', '--batch'], { stdio: ['pipe', 'pipe', 'ignore'] })
+  const git = spawn('git', ['-C', folder, 'cat-file', '--batch'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
   // Written at once and read as it comes: git itself waits while its output is full.
   git.stdin.end(hashes.map((hash) => `${hash}\n`).join(''))
   let pending = Buffer.alloc(0)
@@ -88,7 +102,10 @@ async function* readCommits(folder: string, hashes: readonly string[]): AsyncGen
       const [hash = '', type, size] = pending.subarray(0, line).toString().split(' ')
       const length = Number(size)
       if (type !== 'commit' || !Number.isSafeInteger(length) || length > commitBytesMax) {
-        throw notRepository(folder, `the object ${hash} is no commit of at most ${commitBytesMax} bytes`)
+        throw notRepository(
+          folder,
+          `the object ${hash} is no commit of at most ${commitBytesMax} bytes`,
+        )
       }
       if (pending.length < line + 1 + length + 1) break
       yield { hash, bytes: Buffer.from(pending.subarray(line + 1, line + 1 + length)) }
@@ -98,8 +115,12 @@ async function* readCommits(folder: string, hashes: readonly string[]): AsyncGen
 }
 
 /** Name and time of the author or committer, as a commit object states them. */
-function person(headers: string, who: 'author' | 'committer'): { readonly name: string; readonly at: string } {
-  const [, name = '', seconds = '0'] = new RegExp(`^${who} (.*?) ?<[^>\\n]*> (\\d+) [+-]\\d{4}$`, 'm').exec(headers) ?? []
+function person(
+  headers: string,
+  who: 'author' | 'committer',
+): { readonly name: string; readonly at: string } {
+  const [, name = '', seconds = '0'] =
+    new RegExp(`^${who} (.*?) ?<[^>\\n]*> (\\d+) [+-]\\d{4}$`, 'm').exec(headers) ?? []
   const milliseconds = Math.min(Number(seconds) * 1000, 8_640_000_000_000_000)
   return { name: name.slice(0, 500), at: new Date(milliseconds).toISOString() }
 }
@@ -136,10 +157,20 @@ function eventOf(repository: string, { hash, bytes }: Commit) {
   }
 }
 
-async function send(client: Client, batch: readonly unknown[], counts: { recorded: number; repeated: number }): Promise<void> {
-  const { results } = await client.post<z.infer<typeof EvidenceResponse>>('/v1/evidence', batch, { 'content-type': 'application/cloudevents-batch+json' })
+async function send(
+  client: Client,
+  batch: readonly unknown[],
+  counts: { recorded: number; repeated: number },
+): Promise<void> {
+  const { results } = await client.post<z.infer<typeof EvidenceResponse>>('/v1/evidence', batch, {
+    'content-type': 'application/cloudevents-batch+json',
+  })
   for (const { id, result, problem } of results) {
-    if (result === 'refused') throw new EvidenceError('EVENT_INVALID', `the commit ${id} was refused: ${problem?.title ?? 'no reason given'}`)
+    if (result === 'refused')
+      throw new EvidenceError(
+        'EVENT_INVALID',
+        `the commit ${id} was refused: ${problem?.title ?? 'no reason given'}`,
+      )
     counts[result] += 1
   }
 }

@@ -72,7 +72,8 @@ const context: Context = {
   runUp,
   interrupted: () =>
     new Promise((done) => {
-      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => done())
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+        process.once(signal, () => done())
     }),
 }
 
@@ -82,7 +83,8 @@ async function run([name = 'help', ...args]: readonly string[]): Promise<number>
     return 0
   }
   const command = commands.find((one) => one.name === name)
-  if (command === undefined) throw new UsageError(`there is no command ${JSON.stringify(name)}: see fractalops help`)
+  if (command === undefined)
+    throw new UsageError(`there is no command ${JSON.stringify(name)}: see fractalops help`)
   if (args.includes('--help') || args.includes('-h')) {
     context.terminal.out(`fractalops ${command.name} ${command.usage}\n\n${command.summary}\n`)
     return 0
@@ -90,7 +92,8 @@ async function run([name = 'help', ...args]: readonly string[]): Promise<number>
   try {
     return await command.run(args, context)
   } catch (error) {
-    if (error instanceof UsageError) error.message += `\nusage: fractalops ${command.name} ${command.usage}`
+    if (error instanceof UsageError)
+      error.message += `\nusage: fractalops ${command.name} ${command.usage}`
     throw error
   }
 }
@@ -99,14 +102,18 @@ try {
   process.exitCode = await run(process.argv.slice(2))
 } catch (error) {
   if (error instanceof EvidenceError) {
-    const fields = error.fields.map(({ pointer, detail }) => `\n  ${pointer || '/'}: ${detail}`).join('')
+    const fields = error.fields
+      .map(({ pointer, detail }) => `\n  ${pointer || '/'}: ${detail}`)
+      .join('')
     process.stderr.write(`fractalops: ${error.message}. ${error.remedy}${fields}\n`)
     process.exitCode = 1
   } else if (error instanceof UsageError) {
     process.stderr.write(`fractalops: ${error.message}\n`)
     process.exitCode = 2
   } else {
-    process.stderr.write(`fractalops: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.stderr.write(
+      `fractalops: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    )
     process.exitCode = 1
   }
 }

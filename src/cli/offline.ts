@@ -54,5 +54,9 @@ export interface Running {
 
 export type RunUp = (
   config: Config,
-  io: { readonly out: (line: string) => void; readonly err: (line: string) => void; readonly install: boolean },
+  io: {
+    readonly out: (line: string) => void
+    readonly err: (line: string) => void
+    readonly install: boolean
+  },
 ) => Promise<Running>

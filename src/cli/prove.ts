@@ -19,7 +19,8 @@ export const prove: Command = {
       online: (client) => client.text(`/v1/events/${encodeURIComponent(id)}/proof`),
       offline: async ({ reader, proofs, vkeys }) => {
         const event = await reader.find(id)
-        if (event === undefined) throw new EvidenceError('EVENT_NOT_FOUND', `there is no event ${id}`)
+        if (event === undefined)
+          throw new EvidenceError('EVENT_NOT_FOUND', `there is no event ${id}`)
         return proofOf(event, proofs, vkeys)
       },
     })
@@ -27,13 +28,20 @@ export const prove: Command = {
     await deliver(context, output, proof)
     if (output === '-') return 0
     if (values.json) printJson(context.terminal, { event: id, file: output })
-    else context.terminal.out(`wrote ${output}\nverify it with: fractalops verify ${output} --key VKEY\n`)
+    else
+      context.terminal.out(
+        `wrote ${output}\nverify it with: fractalops verify ${output} --key VKEY\n`,
+      )
     return 0
   },
 }
 
 /** Writes what a command made to a file, or prints it for "-". @throws EvidenceError REQUEST_INVALID. */
-export async function deliver({ terminal, cwd }: Context, output: string, text: string): Promise<void> {
+export async function deliver(
+  { terminal, cwd }: Context,
+  output: string,
+  text: string,
+): Promise<void> {
   if (output === '-') {
     terminal.out(text)
     return

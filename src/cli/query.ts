@@ -19,15 +19,26 @@ export const query: Command = {
         return [given.slice(0, at), given.slice(at + 1)]
       }),
     )
-    const answer = await connect(values, context).post<z.infer<typeof QueryResponse>>('/v1/query', { sql: only(positionals), parameters })
+    const answer = await connect(values, context).post<z.infer<typeof QueryResponse>>('/v1/query', {
+      sql: only(positionals),
+      parameters,
+    })
     if (values.json) {
       printJson(context.terminal, answer)
       return 0
     }
     const headings = Object.keys(answer.rows[0] ?? {})
     const text = (cell: unknown) => (typeof cell === 'object' ? JSON.stringify(cell) : cell)
-    context.terminal.out(table(context.terminal, headings, answer.rows.map((row) => headings.map((name) => text(row[name])))))
-    context.terminal.err(`${answer.rows.length} rows, true of every event below position ${answer.position}\n`)
+    context.terminal.out(
+      table(
+        context.terminal,
+        headings,
+        answer.rows.map((row) => headings.map((name) => text(row[name]))),
+      ),
+    )
+    context.terminal.err(
+      `${answer.rows.length} rows, true of every event below position ${answer.position}\n`,
+    )
     return 0
   },
 }

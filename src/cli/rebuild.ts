@@ -31,7 +31,11 @@ export const rebuild: Command = {
         if (lowest !== done) movedAt = context.now()
         done = lowest
         bar.update(done, Number(head))
-        if (context.now() - movedAt > stuckMs) throw new EvidenceError('WAREHOUSE_UNAVAILABLE', `folding stopped at position ${done} of ${head}`)
+        if (context.now() - movedAt > stuckMs)
+          throw new EvidenceError(
+            'WAREHOUSE_UNAVAILABLE',
+            `folding stopped at position ${done} of ${head}`,
+          )
         if (done < Number(head)) await pause(lookIntervalMs)
       }
     } finally {

@@ -25,22 +25,43 @@ export const token: Command = {
     switch (action) {
       case 'create': {
         const name = values.name ?? subject
-        if (name === undefined || values.access === undefined) throw new UsageError('name the token with --name and its access roles with --access')
-        const issued = await client.post<z.infer<typeof TokenResponse>>('/v1/tokens', { name, access: values.access.split(',').map((role) => role.trim()) })
+        if (name === undefined || values.access === undefined)
+          throw new UsageError('name the token with --name and its access roles with --access')
+        const issued = await client.post<z.infer<typeof TokenResponse>>('/v1/tokens', {
+          name,
+          access: values.access.split(',').map((role) => role.trim()),
+        })
         if (values.json) printJson(terminal, issued)
-        else terminal.out(`token    ${issued.token}\nsign in  ${issued.sign_in_url}\n\nThe token is shown once. The link signs one browser in, once, within 15 minutes.\n`)
+        else
+          terminal.out(
+            `token    ${issued.token}\nsign in  ${issued.sign_in_url}\n\nThe token is shown once. The link signs one browser in, once, within 15 minutes.\n`,
+          )
         return 0
       }
       case 'list': {
         const { items } = await client.get<{ items: ListedToken[] }>('/v1/tokens')
         if (values.json) printJson(terminal, items)
-        else terminal.out(table(terminal, ['NAME', 'ACCESS', 'ISSUED', 'STATE'], items.map((one) => [one.name, one.access.join(','), one.issued_at, one.revoked ? 'revoked' : 'valid'])))
+        else
+          terminal.out(
+            table(
+              terminal,
+              ['NAME', 'ACCESS', 'ISSUED', 'STATE'],
+              items.map((one) => [
+                one.name,
+                one.access.join(','),
+                one.issued_at,
+                one.revoked ? 'revoked' : 'valid',
+              ]),
+            ),
+          )
         return 0
       }
       case 'revoke': {
         const name = subject ?? values.name
         if (name === undefined) throw new UsageError('name the token to revoke')
-        const revoked = await client.post<ListedToken>(`/v1/tokens/${encodeURIComponent(name)}/revoke`)
+        const revoked = await client.post<ListedToken>(
+          `/v1/tokens/${encodeURIComponent(name)}/revoke`,
+        )
         if (values.json) printJson(terminal, revoked)
         else terminal.out(`the token of ${revoked.name} and its sessions have ended\n`)
         return 0
@@ -52,7 +73,9 @@ export const token: Command = {
         return 0
       }
       default:
-        throw new UsageError(`token takes create, list, revoke or link, not ${JSON.stringify(action)}`)
+        throw new UsageError(
+          `token takes create, list, revoke or link, not ${JSON.stringify(action)}`,
+        )
     }
   },
 }

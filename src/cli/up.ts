@@ -16,7 +16,8 @@ const flags = {
 
 export const up: Command = {
   name: 'up',
-  usage: '[--data DIR] [--http HOST:PORT] [--warehouse HOST:PORT] [--temporal HOST:PORT] [--components A,B] [--policies DIR] [--install-temporal]',
+  usage:
+    '[--data DIR] [--http HOST:PORT] [--warehouse HOST:PORT] [--temporal HOST:PORT] [--components A,B] [--policies DIR] [--install-temporal]',
   summary: 'Start the service and stay until Ctrl-C',
   async run(args, context) {
     const { values } = readArgs(args, flags)
@@ -46,8 +47,13 @@ async function welcome(data: string, context: Parameters<Command['run']>[1]): Pr
   const client = connect(flags, { ...context, env: {} })
   const { sign_in_url: link } = await client.post<{ sign_in_url: string }>('/v1/session/links')
   // Written by this process a moment ago.
-  const addresses = JSON.parse(readFileSync(join(data, 'addresses.json'), 'utf8')) as Record<string, string | null>
-  const places = Object.entries(addresses).flatMap(([part, address]) => (address === null ? [] : [`  ${part.padEnd(10)} ${address}\n`]))
+  const addresses = JSON.parse(readFileSync(join(data, 'addresses.json'), 'utf8')) as Record<
+    string,
+    string | null
+  >
+  const places = Object.entries(addresses).flatMap(([part, address]) =>
+    address === null ? [] : [`  ${part.padEnd(10)} ${address}\n`],
+  )
   return `
 FractalOps Ledger is up.
 ${places.join('')}

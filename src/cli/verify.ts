@@ -22,7 +22,8 @@ const exitSound = 3
 export const verify: Command = {
   name: 'verify',
   usage: 'FILE [--key VKEY|FILE]… [--known CHECKPOINT] [--pin]',
-  summary: 'Verify a proof file offline: 0 verified, 1 does not verify, 3 sound but the key is not one you named',
+  summary:
+    'Verify a proof file offline: 0 verified, 1 does not verify, 3 sound but the key is not one you named',
   async run(args, context) {
     const { values, positionals } = readArgs(args, flags, { min: 1, max: 1 })
     const file = readProof(resolve(context.cwd, only(positionals)))
@@ -45,7 +46,11 @@ export const verify: Command = {
 function readProof(path: string): Uint8Array {
   try {
     const bytes = readFileSync(path)
-    if (bytes.length > proofFileBytesMax) throw new EvidenceError('PROOF_MALFORMED', `${path} is larger than ${proofFileBytesMax} bytes`)
+    if (bytes.length > proofFileBytesMax)
+      throw new EvidenceError(
+        'PROOF_MALFORMED',
+        `${path} is larger than ${proofFileBytesMax} bytes`,
+      )
     return bytes
   } catch (cause) {
     if (cause instanceof EvidenceError) throw cause
@@ -69,13 +74,16 @@ function vkeyOf(text: string, { cwd }: Context): string {
   try {
     line = readFileSync(resolve(cwd, text), 'utf8').trim()
   } catch {
-    throw new UsageError(`--key takes a verifier key or a file that holds one, not ${JSON.stringify(text)}`)
+    throw new UsageError(
+      `--key takes a verifier key or a file that holds one, not ${JSON.stringify(text)}`,
+    )
   }
   if (!isKey(line)) throw new UsageError(`${text} holds no verifier key`)
   return line
 }
 
-const pinFile = ({ env }: Context) => join(env['XDG_CONFIG_HOME'] ?? join(env['HOME'] ?? '.', '.config'), 'fractalops', 'pinned-keys')
+const pinFile = ({ env }: Context) =>
+  join(env['XDG_CONFIG_HOME'] ?? join(env['HOME'] ?? '.', '.config'), 'fractalops', 'pinned-keys')
 
 /** Keys that `--pin` stored on first contact, one a line. */
 function pinnedKeys(context: Context): string[] {
@@ -90,35 +98,67 @@ function pinnedKeys(context: Context): string[] {
 function pin(context: Context, keys: readonly string[]): void {
   const path = pinFile(context)
   mkdirSync(join(path, '..'), { recursive: true })
-  writeFileSync(path, [...new Set([...pinnedKeys(context), ...keys])].map((key) => `${key}\n`).join(''), { mode: 0o600 })
+  writeFileSync(
+    path,
+    [...new Set([...pinnedKeys(context), ...keys])].map((key) => `${key}\n`).join(''),
+    { mode: 0o600 },
+  )
   context.terminal.out(`pinned on first contact: ${keys.join(', ')}\n`)
 }
 
 /** The error of a sound proof carries its report. */
-const keysOf = (error: EvidenceError): readonly string[] => (error.details['report'] as ProofReport).signedBy
+const keysOf = (error: EvidenceError): readonly string[] =>
+  (error.details['report'] as ProofReport).signedBy
 
 /** A kept checkpoint of the same size must have the same root; another size needs a consistency proof. */
 function compareKnown(path: string, report: ProofReport, keys: readonly string[]): void {
   const { note, checkpoint } = parseSignedCheckpoint(readFileSync(path, 'utf8'))
-  verifyNote(nodeCrypto, note, keys.map((key) => parseVkey(nodeCrypto.sha256, key)))
+  verifyNote(
+    nodeCrypto,
+    note,
+    keys.map((key) => parseVkey(nodeCrypto.sha256, key)),
+  )
   if (checkpoint.origin !== report.checkpoint.origin) {
-    throw new EvidenceError('PROOF_MISMATCH', `the known checkpoint is of ${checkpoint.origin}, the proof of ${report.checkpoint.origin}`)
+    throw new EvidenceError(
+      'PROOF_MISMATCH',
+      `the known checkpoint is of ${checkpoint.origin}, the proof of ${report.checkpoint.origin}`,
+    )
   }
-  if (checkpoint.size === report.checkpoint.size && hexOf(checkpoint.root) !== hexOf(report.checkpoint.root)) {
-    throw new EvidenceError('PROOF_MISMATCH', `the known checkpoint of size ${checkpoint.size} has another root: the ledger was rewritten`)
+  if (
+    checkpoint.size === report.checkpoint.size &&
+    hexOf(checkpoint.root) !== hexOf(report.checkpoint.root)
+  ) {
+    throw new EvidenceError(
+      'PROOF_MISMATCH',
+      `the known checkpoint of size ${checkpoint.size} has another root: the ledger was rewritten`,
+    )
   }
   if (checkpoint.size > report.checkpoint.size && report.position >= checkpoint.size) {
-    throw new EvidenceError('PROOF_MISMATCH', 'the proof is of a position that the known checkpoint does not reach')
+    throw new EvidenceError(
+      'PROOF_MISMATCH',
+      'the proof is of a position that the known checkpoint does not reach',
+    )
   }
 }
 
 function print({ terminal }: Context, report: ProofReport, json: boolean): void {
   const { leaf, position, checkpoint, trusted, steps } = report
   if (json) {
-    printJson(terminal, { verified: true, leaf, position: String(position), origin: checkpoint.origin, size: String(checkpoint.size), root: hexOf(checkpoint.root), trusted, steps })
+    printJson(terminal, {
+      verified: true,
+      leaf,
+      position: String(position),
+      origin: checkpoint.origin,
+      size: String(checkpoint.size),
+      root: hexOf(checkpoint.root),
+      trusted,
+      steps,
+    })
     return
   }
   for (const step of steps) terminal.out(`ok  ${step.summary}\n`)
-  terminal.out(`verified: ${leaf.type} ${leaf.id} of ${leaf.actor}, recorded ${leaf.time}, is number ${position} of ${checkpoint.size} on ${checkpoint.origin}\n`)
+  terminal.out(
+    `verified: ${leaf.type} ${leaf.id} of ${leaf.actor}, recorded ${leaf.time}, is number ${position} of ${checkpoint.size} on ${checkpoint.origin}\n`,
+  )
   terminal.out('trust level: self-signed (the ledger signs its own checkpoints)\n')
 }

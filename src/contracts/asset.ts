@@ -21,8 +21,17 @@ export const ProcessSpec = z.strictObject({
   /** Absolute, or relative to the folder in which the service was started. */
   folder: z.string().min(1).max(4096),
   /** `{port}` stands for the port of the replica: base_port + index of the replica. */
-  health_url: z.string().max(1024).regex(loopbackHealthUrl, 'must be http://127.0.0.1:{port}/… : a health URL on loopback with the {port} placeholder'),
-  base_port: z.int().min(1024).max(65_535 - replicasMax),
+  health_url: z
+    .string()
+    .max(1024)
+    .regex(
+      loopbackHealthUrl,
+      'must be http://127.0.0.1:{port}/… : a health URL on loopback with the {port} placeholder',
+    ),
+  base_port: z
+    .int()
+    .min(1024)
+    .max(65_535 - replicasMax),
   replicas: z.int().min(1).max(replicasMax).default(1),
   configuration: z.string().max(configurationBytesMax).default(''),
 })
@@ -104,13 +113,23 @@ export const specExample: ProcessSpec = {
 
 export const stateExample: ProcessState = {
   kind: 'process',
-  desired: { run_state: 'running', replicas: 1, configuration_sha256: d('c'), generation: mutationId },
+  desired: {
+    run_state: 'running',
+    replicas: 1,
+    configuration_sha256: d('c'),
+    generation: mutationId,
+  },
   run_state: 'running',
   replicas: [{ index: 0, port: 18080, pid: 4242, start_time: '123456', healthy: true }],
 }
 
 const state = { state_revision: '1', state: stateExample, state_sha256: d('e') }
-const mutation = { asset_id: 'web-01', mutation_id: mutationId, proposal_id: proposalId, operation: 'start' }
+const mutation = {
+  asset_id: 'web-01',
+  mutation_id: mutationId,
+  proposal_id: proposalId,
+  operation: 'start',
+}
 
 export const assetRegistered = defineEvent({
   type: 'asset.registered',
@@ -125,7 +144,14 @@ export const assetRegistered = defineEvent({
     spec_sha256: Sha256Hex,
     ...stateFields,
   }),
-  example: { asset_id: 'web-01', proposal_id: proposalId, spec: specExample, spec_sha256: d('a'), ...state, state_revision: '0' },
+  example: {
+    asset_id: 'web-01',
+    proposal_id: proposalId,
+    spec: specExample,
+    spec_sha256: d('a'),
+    ...state,
+    state_revision: '0',
+  },
 })
 
 export const mutationIntended = defineEvent({
@@ -142,7 +168,12 @@ export const mutationIntended = defineEvent({
     parameters_sha256: Sha256Hex,
     evidence_before: Uuid,
   }),
-  example: { ...mutation, state_revision: '0', parameters_sha256: d('b'), evidence_before: evidenceId },
+  example: {
+    ...mutation,
+    state_revision: '0',
+    parameters_sha256: d('b'),
+    evidence_before: evidenceId,
+  },
 })
 
 export const mutated = defineEvent({
@@ -151,8 +182,18 @@ export const mutated = defineEvent({
   writer: 'activity',
   category: 'asset',
   summary: 'A mutation was carried out and its effect observed',
-  schema: z.strictObject({ ...mutationFields, ...stateFields, changes: z.array(Difference).max(256), evidence_after: Uuid }),
-  example: { ...mutation, ...state, changes: [{ pointer: '/run_state', before: 'stopped', after: 'running' }], evidence_after: evidenceId },
+  schema: z.strictObject({
+    ...mutationFields,
+    ...stateFields,
+    changes: z.array(Difference).max(256),
+    evidence_after: Uuid,
+  }),
+  example: {
+    ...mutation,
+    ...state,
+    changes: [{ pointer: '/run_state', before: 'stopped', after: 'running' }],
+    evidence_after: evidenceId,
+  },
 })
 
 export const mutationFailed = defineEvent({
@@ -168,7 +209,13 @@ export const mutationFailed = defineEvent({
     reason: z.string().max(2048),
     evidence_after: Uuid,
   }),
-  example: { ...mutation, ...state, changes: [], reason: 'replica 0 never became healthy', evidence_after: evidenceId },
+  example: {
+    ...mutation,
+    ...state,
+    changes: [],
+    reason: 'replica 0 never became healthy',
+    evidence_after: evidenceId,
+  },
 })
 
 export const mutationIndeterminate = defineEvent({
@@ -176,7 +223,8 @@ export const mutationIndeterminate = defineEvent({
   version: '1',
   writer: 'activity',
   category: 'asset',
-  summary: 'Whether a mutation took effect could not be observed; it is resolved later, never guessed',
+  summary:
+    'Whether a mutation took effect could not be observed; it is resolved later, never guessed',
   schema: z.strictObject({ ...mutationFields, reason: z.string().max(2048) }),
   example: { ...mutation, reason: 'the workflow was terminated between intent and outcome' },
 })
@@ -193,7 +241,12 @@ export const mutationResolved = defineEvent({
     outcome: z.enum(['mutated', 'failed']),
     reason: z.string().max(2048),
   }),
-  example: { ...mutation, ...state, outcome: 'mutated', reason: 'the observed state is the wanted one' },
+  example: {
+    ...mutation,
+    ...state,
+    outcome: 'mutated',
+    reason: 'the observed state is the wanted one',
+  },
 })
 
 export const assetObserved = defineEvent({
@@ -208,7 +261,12 @@ export const assetObserved = defineEvent({
     ...stateFields,
     changes: z.array(Difference).max(256),
   }),
-  example: { asset_id: 'web-01', cause: 'exit', ...state, changes: [{ pointer: '/run_state', before: 'running', after: 'degraded' }] },
+  example: {
+    asset_id: 'web-01',
+    cause: 'exit',
+    ...state,
+    changes: [{ pointer: '/run_state', before: 'running', after: 'degraded' }],
+  },
 })
 
 export const assetEvents = [

@@ -32,23 +32,29 @@ export const canonicalBytes = (value: unknown): Uint8Array => encoder.encode(can
  */
 export function parseJsonStrictly(text: string): unknown {
   const keys: Set<string>[] = []
-  visit(text, {
-    onObjectBegin: () => void keys.push(new Set()),
-    onObjectEnd: () => void keys.pop(),
-    onObjectProperty: (name, offset) => {
-      const seen = keys.at(-1)
-      if (seen?.has(name)) refuse(`the key ${JSON.stringify(name)} appears twice (offset ${offset})`)
-      seen?.add(name)
+  visit(
+    text,
+    {
+      onObjectBegin: () => void keys.push(new Set()),
+      onObjectEnd: () => void keys.pop(),
+      onObjectProperty: (name, offset) => {
+        const seen = keys.at(-1)
+        if (seen?.has(name))
+          refuse(`the key ${JSON.stringify(name)} appears twice (offset ${offset})`)
+        seen?.add(name)
+      },
+      onLiteralValue: (value, offset, length) => {
+        if (typeof value !== 'number') return
+        const written = text.slice(offset, offset + length)
+        if (!Number.isFinite(value))
+          refuse(`the number ${written} is beyond what JSON readers agree on`)
+        if (/^-?\d+$/.test(written) && !Number.isSafeInteger(value)) {
+          refuse(`the integer ${written} is beyond 2^53: write it as a string`)
+        }
+      },
+      onError: (_code, offset) => refuse(`it is malformed at offset ${offset}`),
     },
-    onLiteralValue: (value, offset, length) => {
-      if (typeof value !== 'number') return
-      const written = text.slice(offset, offset + length)
-      if (!Number.isFinite(value)) refuse(`the number ${written} is beyond what JSON readers agree on`)
-      if (/^-?\d+$/.test(written) && !Number.isSafeInteger(value)) {
-        refuse(`the integer ${written} is beyond 2^53: write it as a string`)
-      }
-    },
-    onError: (_code, offset) => refuse(`it is malformed at offset ${offset}`),
-  }, { disallowComments: true, allowTrailingComma: false })
+    { disallowComments: true, allowTrailingComma: false },
+  )
   return JSON.parse(text)
 }

@@ -4,56 +4,206 @@
  * `remedy` is the sentence shown beside the message.
  */
 export const errorTable = {
-  REQUEST_INVALID: { kind: 'invalid', remedy: 'Correct the named fields and send the request again.' },
-  REQUEST_TOO_LARGE: { kind: 'too-large', remedy: 'Send a smaller body or fewer events per request.' },
-  CONTENT_TYPE_UNSUPPORTED: { kind: 'unsupported', remedy: 'Use one of the content types that the OpenAPI document names for this route.' },
-  TOKEN_MISSING: { kind: 'unauthenticated', remedy: 'Send "Authorization: Bearer <token>" or sign in to the portal.' },
-  TOKEN_INVALID: { kind: 'unauthenticated', remedy: 'Use a token that "fractalops token create" printed and that was not revoked.' },
-  ORIGIN_REFUSED: { kind: 'forbidden', remedy: 'Open the portal at the address that "fractalops up" printed.' },
-  ACCESS_DENIED: { kind: 'forbidden', remedy: 'Use a token with the access role that the message names.' },
-  SELF_APPROVAL: { kind: 'forbidden', remedy: 'Ask another person with the access role approver to decide.' },
-  WRITER_REFUSED: { kind: 'forbidden', remedy: 'Events of this contract are appended only by the writer that the message names.' },
-  EVENT_TYPE_UNKNOWN: { kind: 'invalid', remedy: 'Use a type of the catalogue, or a stream outside the reserved categories.' },
-  EVENT_INVALID: { kind: 'invalid', remedy: 'Make the data match the published schema of the contract.' },
-  EVENT_VERSION_UNKNOWN: { kind: 'invalid', remedy: 'Upgrade the reader: the event was written by a newer version.' },
-  EVENT_TOO_LARGE: { kind: 'too-large', remedy: 'Keep the bytes elsewhere and record their SHA-256 as evidence.' },
-  EVENT_ID_REUSED: { kind: 'conflict', remedy: 'Use a new id, or send exactly the bytes that were sent first.' },
-  EVENT_NOT_FOUND: { kind: 'missing', remedy: 'Check the id; "fractalops events" lists what is recorded.' },
+  REQUEST_INVALID: {
+    kind: 'invalid',
+    remedy: 'Correct the named fields and send the request again.',
+  },
+  REQUEST_TOO_LARGE: {
+    kind: 'too-large',
+    remedy: 'Send a smaller body or fewer events per request.',
+  },
+  CONTENT_TYPE_UNSUPPORTED: {
+    kind: 'unsupported',
+    remedy: 'Use one of the content types that the OpenAPI document names for this route.',
+  },
+  TOKEN_MISSING: {
+    kind: 'unauthenticated',
+    remedy: 'Send "Authorization: Bearer <token>" or sign in to the portal.',
+  },
+  TOKEN_INVALID: {
+    kind: 'unauthenticated',
+    remedy: 'Use a token that "fractalops token create" printed and that was not revoked.',
+  },
+  ORIGIN_REFUSED: {
+    kind: 'forbidden',
+    remedy: 'Open the portal at the address that "fractalops up" printed.',
+  },
+  ACCESS_DENIED: {
+    kind: 'forbidden',
+    remedy: 'Use a token with the access role that the message names.',
+  },
+  SELF_APPROVAL: {
+    kind: 'forbidden',
+    remedy: 'Ask another person with the access role approver to decide.',
+  },
+  WRITER_REFUSED: {
+    kind: 'forbidden',
+    remedy: 'Events of this contract are appended only by the writer that the message names.',
+  },
+  EVENT_TYPE_UNKNOWN: {
+    kind: 'invalid',
+    remedy: 'Use a type of the catalogue, or a stream outside the reserved categories.',
+  },
+  EVENT_INVALID: {
+    kind: 'invalid',
+    remedy: 'Make the data match the published schema of the contract.',
+  },
+  EVENT_VERSION_UNKNOWN: {
+    kind: 'invalid',
+    remedy: 'Upgrade the reader: the event was written by a newer version.',
+  },
+  EVENT_TOO_LARGE: {
+    kind: 'too-large',
+    remedy: 'Keep the bytes elsewhere and record their SHA-256 as evidence.',
+  },
+  EVENT_ID_REUSED: {
+    kind: 'conflict',
+    remedy: 'Use a new id, or send exactly the bytes that were sent first.',
+  },
+  EVENT_NOT_FOUND: {
+    kind: 'missing',
+    remedy: 'Check the id; "fractalops events" lists what is recorded.',
+  },
   STREAM_INVALID: { kind: 'invalid', remedy: 'Name the stream <category>-<id>; "$" is reserved.' },
-  STREAM_NOT_FOUND: { kind: 'missing', remedy: 'Check the stream name; "fractalops events" lists what is recorded.' },
-  REVISION_CONFLICT: { kind: 'conflict', remedy: 'Read the stream again and decide on its present revision.' },
-  PRECONDITION_FAILED: { kind: 'precondition', remedy: 'Read it again and send the ETag of what you then see in If-Match.' },
-  PROPOSAL_NOT_FOUND: { kind: 'missing', remedy: 'Check the id; GET /v1/proposals lists the proposals.' },
-  PROPOSAL_STATE: { kind: 'conflict', remedy: 'Look at the proposal again: its status does not allow this step.' },
-  PROPOSAL_DIGEST_MISMATCH: { kind: 'conflict', remedy: 'Look at the proposal again and decide on the digest it shows now.' },
-  ASSET_NOT_FOUND: { kind: 'missing', remedy: 'Check the asset_id; GET /v1/assets lists the assets.' },
-  ASSET_UNKNOWN: { kind: 'invalid', remedy: 'Name a registered asset_id, or register it with a proposal of kind asset-registration.' },
+  STREAM_NOT_FOUND: {
+    kind: 'missing',
+    remedy: 'Check the stream name; "fractalops events" lists what is recorded.',
+  },
+  REVISION_CONFLICT: {
+    kind: 'conflict',
+    remedy: 'Read the stream again and decide on its present revision.',
+  },
+  PRECONDITION_FAILED: {
+    kind: 'precondition',
+    remedy: 'Read it again and send the ETag of what you then see in If-Match.',
+  },
+  PROPOSAL_NOT_FOUND: {
+    kind: 'missing',
+    remedy: 'Check the id; GET /v1/proposals lists the proposals.',
+  },
+  PROPOSAL_STATE: {
+    kind: 'conflict',
+    remedy: 'Look at the proposal again: its status does not allow this step.',
+  },
+  PROPOSAL_DIGEST_MISMATCH: {
+    kind: 'conflict',
+    remedy: 'Look at the proposal again and decide on the digest it shows now.',
+  },
+  ASSET_NOT_FOUND: {
+    kind: 'missing',
+    remedy: 'Check the asset_id; GET /v1/assets lists the assets.',
+  },
+  ASSET_UNKNOWN: {
+    kind: 'invalid',
+    remedy:
+      'Name a registered asset_id, or register it with a proposal of kind asset-registration.',
+  },
   ASSET_EXISTS: { kind: 'conflict', remedy: 'Choose another asset_id: this one is registered.' },
-  ASSET_BUSY: { kind: 'unavailable', remedy: 'Wait until the mutation in progress on this asset has its outcome.' },
-  ROLE_UNRESOLVED: { kind: 'invalid', remedy: 'Name one asset by asset_id, or a role that resolves to as many assets as the operation allows.' },
-  STATE_REVISION_STALE: { kind: 'conflict', remedy: 'Read the asset again and propose on its present state revision.' },
-  CONTROLLER_REFUSED: { kind: 'invalid', remedy: 'Correct what the message names in the specification of the asset.' },
-  CONTROLLER_UNAVAILABLE: { kind: 'unavailable', remedy: 'The execution runtime tries again; see the asset page for its last observation.' },
-  POLICY_INVALID: { kind: 'invalid', remedy: 'Correct the policy at the place that the message names; nothing was activated.' },
-  CAPABILITY_ENDED: { kind: 'forbidden', remedy: 'Append side effects only inside the activity attempt that received the capability.' },
-  PROOF_MISMATCH: { kind: 'tampered', remedy: 'Do not rely on this file: ask for the proof again from a ledger that you trust.' },
-  PROOF_MALFORMED: { kind: 'invalid', remedy: 'Use the proof file exactly as "fractalops prove" wrote it.' },
-  PROOF_KEY_UNKNOWN: { kind: 'untrusted', remedy: 'Name the key of the ledger with --key; GET /v1/checkpoint/key shows it.' },
-  TREE_RANGE: { kind: 'invalid', remedy: 'Ask for a position below the size of a published checkpoint.' },
-  JOURNAL_DAMAGED: { kind: 'tampered', remedy: 'Stop, keep a copy of the folder, and restore it from a backup; "fractalops fsck" names every damaged place.' },
-  LEDGER_LOCKED: { kind: 'unavailable', remedy: 'Another process uses this data folder: stop it, or choose another folder with --data.' },
-  LEDGER_READ_ONLY: { kind: 'unavailable', remedy: 'A write failed; free the disk or mend it, then start again.' },
-  LEDGER_BUSY: { kind: 'unavailable', remedy: 'Wait a moment and send the same event again with the same id.' },
-  DISK_FULL: { kind: 'unavailable', remedy: 'Free space on the disk of the data folder; nothing was recorded.' },
-  DATA_FOLDER_INVALID: { kind: 'invalid', remedy: 'Choose an empty folder or one that fractalops made.' },
-  KEY_FILE_INVALID: { kind: 'invalid', remedy: 'Give the key file back its mode ("chmod 600 FILE"), or restore the file from your backup.' },
-  CONFIGURATION_INVALID: { kind: 'invalid', remedy: 'Correct the named settings; docs/operating.md lists all of them.' },
-  ADDRESS_IN_USE: { kind: 'unavailable', remedy: 'Stop the program that listens there, or choose another address; port 0 takes any free one.' },
-  QUERY_INVALID: { kind: 'invalid', remedy: 'Correct the SQL; only read-only statements on the fact tables are allowed.' },
-  PROJECTION_FAILED: { kind: 'invalid', remedy: 'The other fact tables go on; upgrade, then "fractalops rebuild" folds this table again.' },
-  WAREHOUSE_UNAVAILABLE: { kind: 'unavailable', remedy: 'The warehouse restarts by itself; the ledger and its proofs are not affected.' },
-  EXECUTION_UNAVAILABLE: { kind: 'unavailable', remedy: 'Temporal cannot be reached: proposals wait in the ledger and start when it is back.' },
-  SERVICE_NOT_RUNNING: { kind: 'unavailable', remedy: 'Start it with "fractalops up --data DIR", or name a running one with --url.' },
+  ASSET_BUSY: {
+    kind: 'unavailable',
+    remedy: 'Wait until the mutation in progress on this asset has its outcome.',
+  },
+  ROLE_UNRESOLVED: {
+    kind: 'invalid',
+    remedy:
+      'Name one asset by asset_id, or a role that resolves to as many assets as the operation allows.',
+  },
+  STATE_REVISION_STALE: {
+    kind: 'conflict',
+    remedy: 'Read the asset again and propose on its present state revision.',
+  },
+  CONTROLLER_REFUSED: {
+    kind: 'invalid',
+    remedy: 'Correct what the message names in the specification of the asset.',
+  },
+  CONTROLLER_UNAVAILABLE: {
+    kind: 'unavailable',
+    remedy: 'The execution runtime tries again; see the asset page for its last observation.',
+  },
+  POLICY_INVALID: {
+    kind: 'invalid',
+    remedy: 'Correct the policy at the place that the message names; nothing was activated.',
+  },
+  CAPABILITY_ENDED: {
+    kind: 'forbidden',
+    remedy: 'Append side effects only inside the activity attempt that received the capability.',
+  },
+  PROOF_MISMATCH: {
+    kind: 'tampered',
+    remedy: 'Do not rely on this file: ask for the proof again from a ledger that you trust.',
+  },
+  PROOF_MALFORMED: {
+    kind: 'invalid',
+    remedy: 'Use the proof file exactly as "fractalops prove" wrote it.',
+  },
+  PROOF_KEY_UNKNOWN: {
+    kind: 'untrusted',
+    remedy: 'Name the key of the ledger with --key; GET /v1/checkpoint/key shows it.',
+  },
+  TREE_RANGE: {
+    kind: 'invalid',
+    remedy: 'Ask for a position below the size of a published checkpoint.',
+  },
+  JOURNAL_DAMAGED: {
+    kind: 'tampered',
+    remedy:
+      'Stop, keep a copy of the folder, and restore it from a backup; "fractalops fsck" names every damaged place.',
+  },
+  LEDGER_LOCKED: {
+    kind: 'unavailable',
+    remedy: 'Another process uses this data folder: stop it, or choose another folder with --data.',
+  },
+  LEDGER_READ_ONLY: {
+    kind: 'unavailable',
+    remedy: 'A write failed; free the disk or mend it, then start again.',
+  },
+  LEDGER_BUSY: {
+    kind: 'unavailable',
+    remedy: 'Wait a moment and send the same event again with the same id.',
+  },
+  DISK_FULL: {
+    kind: 'unavailable',
+    remedy: 'Free space on the disk of the data folder; nothing was recorded.',
+  },
+  DATA_FOLDER_INVALID: {
+    kind: 'invalid',
+    remedy: 'Choose an empty folder or one that fractalops made.',
+  },
+  KEY_FILE_INVALID: {
+    kind: 'invalid',
+    remedy:
+      'Give the key file back its mode ("chmod 600 FILE"), or restore the file from your backup.',
+  },
+  CONFIGURATION_INVALID: {
+    kind: 'invalid',
+    remedy: 'Correct the named settings; docs/operating.md lists all of them.',
+  },
+  ADDRESS_IN_USE: {
+    kind: 'unavailable',
+    remedy:
+      'Stop the program that listens there, or choose another address; port 0 takes any free one.',
+  },
+  QUERY_INVALID: {
+    kind: 'invalid',
+    remedy: 'Correct the SQL; only read-only statements on the fact tables are allowed.',
+  },
+  PROJECTION_FAILED: {
+    kind: 'invalid',
+    remedy:
+      'The other fact tables go on; upgrade, then "fractalops rebuild" folds this table again.',
+  },
+  WAREHOUSE_UNAVAILABLE: {
+    kind: 'unavailable',
+    remedy: 'The warehouse restarts by itself; the ledger and its proofs are not affected.',
+  },
+  EXECUTION_UNAVAILABLE: {
+    kind: 'unavailable',
+    remedy: 'Temporal cannot be reached: proposals wait in the ledger and start when it is back.',
+  },
+  SERVICE_NOT_RUNNING: {
+    kind: 'unavailable',
+    remedy: 'Start it with "fractalops up --data DIR", or name a running one with --url.',
+  },
   NOT_FOUND: { kind: 'missing', remedy: 'See /openapi.json for the routes of this service.' },
 } as const satisfies Record<string, { kind: string; remedy: string }>
 

@@ -37,9 +37,15 @@ export function defineEvent<Data>(contract: {
 /** Names every wrong place of a value by its RFC 6901 pointer. */
 export const fieldProblems = (error: z.ZodError, prefix = ''): FieldProblem[] =>
   error.issues.flatMap((issue) => {
-    const at = [prefix, ...issue.path.map((part) => String(part).replaceAll('~', '~0').replaceAll('/', '~1'))].join('/')
+    const at = [
+      prefix,
+      ...issue.path.map((part) => String(part).replaceAll('~', '~0').replaceAll('/', '~1')),
+    ].join('/')
     if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({ pointer: `${at}/${key}`, detail: 'is not a field of this contract: remove it' }))
+      return issue.keys.map((key) => ({
+        pointer: `${at}/${key}`,
+        detail: 'is not a field of this contract: remove it',
+      }))
     }
     return [{ pointer: at, detail: issue.message }]
   })
@@ -49,14 +55,22 @@ export function checkData<Data>(contract: EventContract<Data>, data: unknown): D
   const parsed = contract.schema.safeParse(data)
   if (parsed.success) return parsed.data
   const fields = fieldProblems(parsed.error)
-  throw new EvidenceError('EVENT_INVALID', `${contract.type} is malformed at ${fields.map((f) => f.pointer || '/').join(', ')}`, {
-    cause: parsed.error,
-    fields,
-  })
+  throw new EvidenceError(
+    'EVENT_INVALID',
+    `${contract.type} is malformed at ${fields.map((f) => f.pointer || '/').join(', ')}`,
+    {
+      cause: parsed.error,
+      fields,
+    },
+  )
 }
 
 /** Reads stored data of any version of the contract as its present version. */
-export function readData<Data>(contract: EventContract<Data>, version: string, data: unknown): Data {
+export function readData<Data>(
+  contract: EventContract<Data>,
+  version: string,
+  data: unknown,
+): Data {
   const schema = version === contract.version ? contract.schema : contract.past[version]
   if (schema === undefined) {
     throw new EvidenceError('EVENT_VERSION_UNKNOWN', `${contract.type} has no version ${version}`)

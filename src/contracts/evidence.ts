@@ -25,7 +25,10 @@ export const evidenceRecorded = defineEvent({
     /** Facts about the evidence by which it is found again in the fact table. */
     attributes: z
       .record(z.string().regex(/^[a-z][a-z0-9._-]{0,62}$/), z.string().max(2048))
-      .refine((all) => Object.keys(all).length <= attributesMax, `at most ${attributesMax} attributes`)
+      .refine(
+        (all) => Object.keys(all).length <= attributesMax,
+        `at most ${attributesMax} attributes`,
+      )
       .optional(),
   }),
   example: {

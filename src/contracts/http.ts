@@ -1,8 +1,24 @@
 import * as z from 'zod'
 import { AssetSpec, AssetState } from './asset.js'
-import { AccessRole, ActorName, AssetId, Decimal, Project, Sha256Hex, Timestamp, Uuid, Writer } from './identifiers.js'
+import {
+  AccessRole,
+  ActorName,
+  AssetId,
+  Decimal,
+  Project,
+  Sha256Hex,
+  Timestamp,
+  Uuid,
+  Writer,
+} from './identifiers.js'
 import { Decision } from './policy.js'
-import { proposalKinds, ProposalBody, Reason, reasonCharactersMax, StateBinding } from './proposal.js'
+import {
+  proposalKinds,
+  ProposalBody,
+  Reason,
+  reasonCharactersMax,
+  StateBinding,
+} from './proposal.js'
 
 /** RFC 9457 problem with the stable code of `docs/errors.md` and the places that are wrong. */
 export const Problem = z.object({
@@ -112,7 +128,13 @@ export const ProposalView = ProposalSummary.extend({
   /** Every event of the change, from request to outcome, in ledger order. */
   timeline: z.array(TimelineEntry),
   /** What the person who asks may do now. */
-  may: z.object({ approve: z.boolean(), reject: z.boolean(), withdraw: z.boolean(), cancel: z.boolean(), comment: z.boolean() }),
+  may: z.object({
+    approve: z.boolean(),
+    reject: z.boolean(),
+    withdraw: z.boolean(),
+    cancel: z.boolean(),
+    comment: z.boolean(),
+  }),
 })
 export type ProposalView = z.infer<typeof ProposalView>
 
@@ -123,9 +145,14 @@ export const ApprovalRequest = z.strictObject({
   proposal_digest: Sha256Hex,
   comment: z.string().max(reasonCharactersMax).optional(),
 })
-export const RejectionRequest = z.strictObject({ proposal_digest: Sha256Hex, reason: z.string().min(1).max(reasonCharactersMax) })
+export const RejectionRequest = z.strictObject({
+  proposal_digest: Sha256Hex,
+  reason: z.string().min(1).max(reasonCharactersMax),
+})
 export const CommentRequest = z.strictObject({ text: z.string().min(1).max(reasonCharactersMax) })
-export const EndRequest = z.strictObject({ reason: z.string().max(reasonCharactersMax).default('') })
+export const EndRequest = z.strictObject({
+  reason: z.string().max(reasonCharactersMax).default(''),
+})
 export const SimulationView = z.object({ ...Decision.shape })
 
 /** CloudEvents 1.0 JSON of one recorded event, with the ledger's extensions. */
@@ -183,7 +210,13 @@ export const AssetView = z.object({
   registered_at: Timestamp,
   /** A mutation whose outcome is not recorded yet. */
   mutation: z
-    .object({ mutation_id: Uuid, proposal_id: Uuid, operation: z.string(), status: z.enum(['in-progress', 'indeterminate']), since: Timestamp })
+    .object({
+      mutation_id: Uuid,
+      proposal_id: Uuid,
+      operation: z.string(),
+      status: z.enum(['in-progress', 'indeterminate']),
+      since: Timestamp,
+    })
     .nullable(),
   /** Position up to which this answer is true (`?at=` names an earlier one). */
   as_of: Decimal,
@@ -199,7 +232,13 @@ export const WorkflowView = z.object({
 
 export const ConsistencyView = z.object({ from: Decimal, to: Decimal, proof: z.array(z.string()) })
 
-export const TokenRequest = z.strictObject({ name: ActorName, access: z.array(AccessRole.exclude(['administrator'])).min(1).max(7) })
+export const TokenRequest = z.strictObject({
+  name: ActorName,
+  access: z
+    .array(AccessRole.exclude(['administrator']))
+    .min(1)
+    .max(7),
+})
 /** The token is shown here once and kept nowhere; the link signs one browser in, once. */
 export const TokenResponse = z.object({
   name: ActorName,
@@ -210,14 +249,27 @@ export const TokenResponse = z.object({
   event_id: Uuid,
 })
 
-export const SessionView = z.object({ name: z.string(), project: z.string(), access: z.array(AccessRole), origin: z.string() })
+export const SessionView = z.object({
+  name: z.string(),
+  project: z.string(),
+  access: z.array(AccessRole),
+  origin: z.string(),
+})
 
 export const QueryRequest = z.strictObject({
   sql: z.string().min(1).max(65_536),
-  parameters: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  parameters: z
+    .record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/),
+      z.union([z.string(), z.number(), z.boolean()]),
+    )
+    .default({}),
 })
 /** Rows, and the position below which every event was folded when they were read. */
-export const QueryResponse = z.object({ rows: z.array(z.record(z.string(), z.json())), position: Decimal })
+export const QueryResponse = z.object({
+  rows: z.array(z.record(z.string(), z.json())),
+  position: Decimal,
+})
 
 /** One thing on the head-up display. */
 export const HudItem = z.object({
@@ -231,7 +283,13 @@ export const HudView = z.object({
   blocked: z.array(HudItem),
   recent: z.array(HudItem),
   /** Parts of the service and whether they work: `name` is ledger, warehouse, execution, projector. */
-  parts: z.array(z.object({ name: z.string(), status: z.enum(['ok', 'starting', 'lagging', 'down']), detail: z.string() })),
+  parts: z.array(
+    z.object({
+      name: z.string(),
+      status: z.enum(['ok', 'starting', 'lagging', 'down']),
+      detail: z.string(),
+    }),
+  ),
   position: Decimal,
   trust: z.string(),
 })

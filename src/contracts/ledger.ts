@@ -4,16 +4,21 @@ import { ActorName, Sha256Hex } from './identifiers.js'
 import { PolicyBundle } from './policy.js'
 
 /** A C2SP signed-note verifier key: name+hash+base64. */
-export const VerifierKey = z.string().max(512).regex(/^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}$/)
+export const VerifierKey = z
+  .string()
+  .max(512)
+  .regex(/^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}$/)
 
-const vkey = 'fractalops.local/0123456789abcdef+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k'
+const vkey =
+  'fractalops.local/0123456789abcdef+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k'
 
 export const ledgerBootstrapped = defineEvent({
   type: 'ledger.bootstrapped',
   version: '1',
   writer: 'ledger',
   category: 'ledger',
-  summary: 'The ledger was created, with its first policies, administrator and key; the only facts without a proposal',
+  summary:
+    'The ledger was created, with its first policies, administrator and key; the only facts without a proposal',
   schema: z.strictObject({
     origin: z.string().max(256),
     policy: PolicyBundle,
@@ -24,7 +29,11 @@ export const ledgerBootstrapped = defineEvent({
   }),
   example: {
     origin: 'fractalops.local/0123456789abcdef',
-    policy: { name: 'bootstrap', policies: { 'register-processes': 'permit (principal, action, resource);' }, schema: 'entity Person;' },
+    policy: {
+      name: 'bootstrap',
+      policies: { 'register-processes': 'permit (principal, action, resource);' },
+      schema: 'entity Person;',
+    },
     policy_digest: 'b'.repeat(64),
     schema_digest: 'c'.repeat(64),
     administrator: { name: 'administrator', token_sha256: 'a'.repeat(64) },
@@ -32,8 +41,14 @@ export const ledgerBootstrapped = defineEvent({
   },
 })
 
-const alarm = z.strictObject({ alarm: z.enum(['clock-stepped-back']), message: z.string().max(1024) })
-const alarmExample = { alarm: 'clock-stepped-back' as const, message: 'the clock went back by 5,000 ms; ledger time holds' }
+const alarm = z.strictObject({
+  alarm: z.enum(['clock-stepped-back']),
+  message: z.string().max(1024),
+})
+const alarmExample = {
+  alarm: 'clock-stepped-back' as const,
+  message: 'the clock went back by 5,000 ms; ledger time holds',
+}
 
 export const alarmRaised = defineEvent({
   type: 'ledger.alarm-raised',

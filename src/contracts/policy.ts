@@ -36,7 +36,9 @@ export const Decision = z.strictObject({
   engine: z.string().max(64),
   states: z.array(StateBinding).max(64),
   /** The predicted effect on each asset, in the words of its observed state. */
-  diff: z.array(z.strictObject({ asset_id: z.string(), changes: z.array(Difference).max(256) })).max(64),
+  diff: z
+    .array(z.strictObject({ asset_id: z.string(), changes: z.array(Difference).max(256) }))
+    .max(64),
 })
 export type Decision = z.infer<typeof Decision>
 
@@ -44,7 +46,13 @@ const d = (digit: string) => digit.repeat(64)
 const example: Decision = {
   proposal_digest: d('a'),
   outcome: 'allow',
-  reasons: [{ code: 'approval-required', message: 'policy allows this with 1 approval', resolvable_by: 'approver' }],
+  reasons: [
+    {
+      code: 'approval-required',
+      message: 'policy allows this with 1 approval',
+      resolvable_by: 'approver',
+    },
+  ],
   approvals_required: 1,
   approvals_counted: 0,
   determining_policies: ['operate-with-approval'],
@@ -85,9 +93,17 @@ export const bundlePublished = defineEvent({
   writer: 'recording',
   category: 'policy',
   summary: 'A policy bundle was published; it decides nothing until it is activated',
-  schema: z.strictObject({ bundle: PolicyBundle, bundle_digest: Sha256Hex, schema_digest: Sha256Hex }),
+  schema: z.strictObject({
+    bundle: PolicyBundle,
+    bundle_digest: Sha256Hex,
+    schema_digest: Sha256Hex,
+  }),
   example: {
-    bundle: { name: 'bootstrap', policies: { 'operate-with-approval': 'permit (principal, action, resource);' }, schema: 'entity Person;' },
+    bundle: {
+      name: 'bootstrap',
+      policies: { 'operate-with-approval': 'permit (principal, action, resource);' },
+      schema: 'entity Person;',
+    },
     bundle_digest: d('b'),
     schema_digest: d('c'),
   },
@@ -103,4 +119,9 @@ export const bundleActivated = defineEvent({
   example: { bundle_digest: d('b'), proposal_id: '0f2d6a52-6f2e-4a4e-9d35-0c5b1a7d1c11' },
 })
 
-export const policyEvents = [policySimulated, policyEnforced, bundlePublished, bundleActivated] as const
+export const policyEvents = [
+  policySimulated,
+  policyEnforced,
+  bundlePublished,
+  bundleActivated,
+] as const

@@ -5,7 +5,9 @@ export const proofFormat = 'fractalops/proof/1'
 export const proofFileBytesMax = 64 * 1024 * 1024
 
 /** Standard base64, padded, canonical: the only text for its bytes. */
-const Base64 = z.string().regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, 'base64')
+const Base64 = z
+  .string()
+  .regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, 'base64')
 
 const Part = z.strictObject({ bytes: Base64, salt: Base64 })
 

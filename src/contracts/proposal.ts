@@ -60,11 +60,14 @@ export type ContentsEntry = z.infer<typeof ContentsEntry>
 const id = '0f2d6a52-6f2e-4a4e-9d35-0c5b1a7d1c11'
 const other = '7a2d2e1f-3d4c-5b68-9a8f-4b3c0d5e6f70'
 const d = (digit: string) => digit.repeat(64)
-const contents = [{ stream: `proposal-${id}`, first_revision: '0', last_revision: '4', leaf_hash: d('f') }]
+const contents = [
+  { stream: `proposal-${id}`, first_revision: '0', last_revision: '4', leaf_hash: d('f') },
+]
 const binding = { asset_id: 'web-01', state_revision: '1', state_sha256: d('e') }
 
-const define = <Data>(contract: Omit<Parameters<typeof defineEvent<Data>>[0], 'version' | 'category'>) =>
-  defineEvent<Data>({ version: '1', category: 'proposal', ...contract })
+const define = <Data>(
+  contract: Omit<Parameters<typeof defineEvent<Data>>[0], 'version' | 'category'>,
+) => defineEvent<Data>({ version: '1', category: 'proposal', ...contract })
 
 export const proposalSubmitted = define({
   type: 'proposal.submitted',
@@ -104,7 +107,12 @@ export const proposalRouted = define({
     decision_id: Uuid,
     executor: z.literal('execution-runtime').optional(),
   }),
-  example: { route: 'approval', approvals_required: 1, decision_id: other, executor: 'execution-runtime' },
+  example: {
+    route: 'approval',
+    approvals_required: 1,
+    decision_id: other,
+    executor: 'execution-runtime',
+  },
 })
 
 export const proposalApproved = define({
@@ -124,7 +132,10 @@ export const proposalRejected = define({
   type: 'proposal.rejected',
   writer: 'recording',
   summary: 'An approver refused the proposal; a rejection wins over approvals',
-  schema: z.strictObject({ proposal_digest: Sha256Hex, reason: z.string().min(1).max(reasonCharactersMax) }),
+  schema: z.strictObject({
+    proposal_digest: Sha256Hex,
+    reason: z.string().min(1).max(reasonCharactersMax),
+  }),
   example: { proposal_digest: d('a'), reason: 'not during the sale' },
 })
 
@@ -155,7 +166,8 @@ export const proposalCancelled = define({
 export const proposalEnqueued = define({
   type: 'proposal.enqueued',
   writer: 'recording',
-  summary: 'Everything asked for is there: the proposal waits for its workflow (the ledger is the queue)',
+  summary:
+    'Everything asked for is there: the proposal waits for its workflow (the ledger is the queue)',
   schema: z.strictObject({ workflow_id: Uuid }),
   example: { workflow_id: id },
 })
@@ -187,7 +199,8 @@ export const proposalCompleted = define({
 export const proposalFailed = define({
   type: 'proposal.failed',
   writer: 'activity',
-  summary: 'The change ended without reaching its goal; what happened until then stands in the streams named',
+  summary:
+    'The change ended without reaching its goal; what happened until then stands in the streams named',
   schema: z.strictObject({
     workflow_id: Uuid,
     reason: Reason,
@@ -195,7 +208,11 @@ export const proposalFailed = define({
   }),
   example: {
     workflow_id: id,
-    reason: { code: 'mutation-failed', message: 'replica 0 of web-01 never became healthy', resolvable_by: 'proposer' },
+    reason: {
+      code: 'mutation-failed',
+      message: 'replica 0 of web-01 never became healthy',
+      resolvable_by: 'proposer',
+    },
     contents,
   },
 })

@@ -7,8 +7,9 @@ const common = { workflow_id: z.string().max(128), run_id: z.string().max(64) }
 const id = '0f2d6a52-6f2e-4a4e-9d35-0c5b1a7d1c11'
 const example = { workflow_id: id, run_id: '7a2d2e1f-3d4c-5b68-9a8f-4b3c0d5e6f70' }
 
-const define = <Data>(contract: Omit<Parameters<typeof defineEvent<Data>>[0], 'version' | 'category' | 'writer'>) =>
-  defineEvent<Data>({ version: '1', category: 'workflow', writer: 'activity', ...contract })
+const define = <Data>(
+  contract: Omit<Parameters<typeof defineEvent<Data>>[0], 'version' | 'category' | 'writer'>,
+) => defineEvent<Data>({ version: '1', category: 'workflow', writer: 'activity', ...contract })
 
 export const workflowStarted = define({
   type: 'workflow.started',
@@ -59,7 +60,15 @@ export const workflowFailed = define({
   type: 'workflow.failed',
   summary: 'A workflow ended without reaching its goal',
   schema: z.strictObject({ ...common, reason: Reason }),
-  example: { ...example, reason: { code: 'policy-denied', message: 'policy denied the change at execution' } },
+  example: {
+    ...example,
+    reason: { code: 'policy-denied', message: 'policy denied the change at execution' },
+  },
 })
 
-export const workflowEvents = [workflowStarted, workflowStepFinished, workflowCompleted, workflowFailed] as const
+export const workflowEvents = [
+  workflowStarted,
+  workflowStepFinished,
+  workflowCompleted,
+  workflowFailed,
+] as const

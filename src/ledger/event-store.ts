@@ -112,7 +112,11 @@ export interface EventReader {
   readStream(read: StreamRead): AsyncIterable<RecordedEvent>
   readLog(read?: LogRead): AsyncIterable<RecordedEvent>
   /** Ends when `signal` aborts. Slow readers slow themselves only: events are read from the store. */
-  subscribe(options: { readonly from: number; readonly filter?: LogFilter; readonly signal: AbortSignal }): AsyncIterable<Delivery>
+  subscribe(options: {
+    readonly from: number
+    readonly filter?: LogFilter
+    readonly signal: AbortSignal
+  }): AsyncIterable<Delivery>
 }
 
 /**

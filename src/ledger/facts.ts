@@ -51,13 +51,17 @@ export const jsonOf = (event: RecordedEvent): unknown =>
   event.data === null ? undefined : (JSON.parse(decoder.decode(event.data.bytes)) as unknown)
 
 /** The data of a recorded event in the present version of its contract; undefined once erased. */
-export function dataOf<Data>(contract: EventContract<Data>, event: RecordedEvent): Data | undefined {
+export function dataOf<Data>(
+  contract: EventContract<Data>,
+  event: RecordedEvent,
+): Data | undefined {
   if (event.data === null) return undefined
   return readData(contract, event.leaf.version, jsonOf(event))
 }
 
 /** Whether the event is one of this contract. */
-export const isOf = (contract: EventContract, event: RecordedEvent): boolean => event.leaf.type === contract.type
+export const isOf = (contract: EventContract, event: RecordedEvent): boolean =>
+  event.leaf.type === contract.type
 
 /** The metadata of a recorded event; empty once erased or when a client sent other bytes. */
 export function metadataOf(event: RecordedEvent): EventMetadata {

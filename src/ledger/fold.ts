@@ -14,7 +14,15 @@ export interface Fold<State> {
  */
 export function createFold<State>(
   reader: EventReader,
-  { filter, initial, evolve }: { readonly filter: LogFilter; readonly initial: State; readonly evolve: (state: State, event: RecordedEvent) => State },
+  {
+    filter,
+    initial,
+    evolve,
+  }: {
+    readonly filter: LogFilter
+    readonly initial: State
+    readonly evolve: (state: State, event: RecordedEvent) => State
+  },
 ): Fold<State> {
   let state = initial
   let next = 0

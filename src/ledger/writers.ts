@@ -55,7 +55,10 @@ const refuseOthers = (writer: Writer, recording: Recording) => {
       )
     }
     if (!recording.stream.startsWith(`${contract.category}-`)) {
-      throw new EvidenceError('STREAM_INVALID', `${contract.type} stands only in streams named ${contract.category}-<id>`)
+      throw new EvidenceError(
+        'STREAM_INVALID',
+        `${contract.type} stands only in streams named ${contract.category}-<id>`,
+      )
     }
   }
 }
@@ -83,7 +86,10 @@ export const createLedgerWriter = (store: EventStore): RecordWriter => {
 export const createClientWriter = (store: EventStore): ClientWriter => ({
   async appendClient({ project, stream, expected, events }) {
     if (isReserved(stream)) {
-      throw new EvidenceError('WRITER_REFUSED', `the stream ${stream} is in a reserved category: it takes no events of clients`)
+      throw new EvidenceError(
+        'WRITER_REFUSED',
+        `the stream ${stream} is in a reserved category: it takes no events of clients`,
+      )
     }
     for (const { type } of events) {
       // A fold may trust the type alone: events of the catalogue stand nowhere but where they belong.
@@ -106,7 +112,10 @@ export const createClientWriter = (store: EventStore): ClientWriter => ({
 })
 
 /** Mints the capability of one attempt. `end` takes it back; the interceptor calls it in every case. */
-export function mintSideEffectWriter(store: EventStore, attempt: Attempt): { readonly writer: SideEffectWriter; end(): void } {
+export function mintSideEffectWriter(
+  store: EventStore,
+  attempt: Attempt,
+): { readonly writer: SideEffectWriter; end(): void } {
   const record = recorder(store, 'activity')
   let ended = false
   return {

@@ -233,7 +233,7 @@ async function tell(
   if ('unknown' in carried) {
     const id = idOf(step, mutationIndeterminate.type)
     const data = { ...common, reason: brief(carried.unknown) }
-    await append(fact(mutationIndeterminate, id, data, metadata) as Fact)
+    await append(fact(mutationIndeterminate, id, data, metadata))
   } else {
     const { applied, observation, evidence } = carried
     const { state } = observation
@@ -244,7 +244,7 @@ async function tell(
       evidence_after: evidence,
     }
     if (applied.outcome === 'reached' && isMet(state)) {
-      await append(fact(mutated, idOf(step, mutated.type), outcome, metadata) as Fact)
+      await append(fact(mutated, idOf(step, mutated.type), outcome, metadata))
     } else {
       const reason = brief(
         applied.outcome === 'reached'
@@ -252,7 +252,7 @@ async function tell(
           : applied.reason,
       )
       const id = idOf(step, mutationFailed.type)
-      await append(fact(mutationFailed, id, { ...outcome, reason }, metadata) as Fact)
+      await append(fact(mutationFailed, id, { ...outcome, reason }, metadata))
     }
   }
   const told = await toldOutcome(step, context)

@@ -154,8 +154,7 @@ export async function resolveAsset(step: AssetStep, context: AssetContext): Prom
       },
       metadata,
     )
-    const facts: Fact[] =
-      open.status === 'in-progress' ? [indeterminate as Fact, resolved as Fact] : [resolved as Fact]
+    const facts: Fact[] = open.status === 'in-progress' ? [indeterminate, resolved] : [resolved]
     await context.ledger.record(project, assetStream(assetId), record.lastRevision, facts)
     return { outcome: 'done', eventIds: facts.map(({ id }) => id) }
   })

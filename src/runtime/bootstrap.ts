@@ -51,7 +51,11 @@ export async function bootstrapLedger(
 }
 
 /** Records the key that signs checkpoints on its own stream, unless it stands there. */
-export async function recordKey(ledger: EventStore & ProofSource, writer: RecordWriter, newId: () => string): Promise<void> {
+export async function recordKey(
+  ledger: EventStore & ProofSource,
+  writer: RecordWriter,
+  newId: () => string,
+): Promise<void> {
   const keyId = ledger.vkey.slice(ledger.origin.length + 1).split('+')[0] ?? ''
   const stream = `key-${keyId}`
   if ((await ledger.lastRevision(defaultProject, stream)) !== undefined) return

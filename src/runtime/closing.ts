@@ -22,7 +22,10 @@ export function createClosing(log: Log) {
           }, closeStepMs)
         })
         await Promise.race([close(), bound]).catch((error: unknown) => {
-          log.error('a part did not end well', { part: name, error: error instanceof Error ? error.name : typeof error })
+          log.error('a part did not end well', {
+            part: name,
+            error: error instanceof Error ? error.name : typeof error,
+          })
         })
         clearTimeout(late)
       }

@@ -63,7 +63,10 @@ const componentList = z
   .pipe(z.array(z.enum(components, `must be of ${components.join(', ')}`)).min(1))
 const outsideWarehouse = z
   .string()
-  .regex(/^(https?:\/\/\S+|chdb:)$/, 'must be http(s)://… of a ClickHouse, or chdb: for the embedded one')
+  .regex(
+    /^(https?:\/\/\S+|chdb:)$/,
+    'must be http(s)://… of a ClickHouse, or chdb: for the embedded one',
+  )
 const outsideTemporal = z
   .string()
   .regex(/^[^\s:/]+:[0-9]{1,5}$/, 'must be host:port of a Temporal server')
@@ -121,7 +124,11 @@ export interface ConfigSources {
 /** Reads flags, variables and file, in this order of weight. @throws EvidenceError CONFIGURATION_INVALID with every problem at once. */
 export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
   const problems: string[] = []
-  const fromFile = readSettings(fileSettings(cwd, problems), (name) => `${configFile}: ${name}`, problems)
+  const fromFile = readSettings(
+    fileSettings(cwd, problems),
+    (name) => `${configFile}: ${name}`,
+    problems,
+  )
   const fromEnv = readSettings(environmentSettings(env, problems), variableOf, problems)
   const given = Object.entries(flags).flatMap(([flag, value]) => {
     const name = flagNames[flag]
@@ -129,10 +136,17 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
   })
   const fromFlags = readSettings(Object.fromEntries(given), flagOf, problems)
   if (problems.length > 0) {
-    throw new EvidenceError('CONFIGURATION_INVALID', `the configuration is not usable: ${problems.join('; ')}`)
+    throw new EvidenceError(
+      'CONFIGURATION_INVALID',
+      `the configuration is not usable: ${problems.join('; ')}`,
+    )
   }
   const chosen = { ...fromFile, ...fromEnv, ...fromFlags }
-  const placed = (outside: string | undefined, listen: HostPort | undefined, port: number): Placed =>
+  const placed = (
+    outside: string | undefined,
+    listen: HostPort | undefined,
+    port: number,
+  ): Placed =>
     outside === undefined || outside === 'chdb:'
       ? { embedded: true, listen: listen ?? { host: '127.0.0.1', port } }
       : { embedded: false, address: outside }
@@ -175,7 +189,9 @@ function fileSettings(cwd: string, problems: string[]): Readonly<Record<string, 
     text = readFileSync(resolve(cwd, configFile), 'utf8')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
-    problems.push(`${configFile} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+    problems.push(
+      `${configFile} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    )
     return {}
   }
   if (text.length > configFileBytesMax) {
@@ -187,7 +203,9 @@ function fileSettings(cwd: string, problems: string[]): Readonly<Record<string, 
     if (typeof read === 'object' && read !== null && !Array.isArray(read)) return { ...read }
     problems.push(`${configFile} must hold settings by name`)
   } catch (error) {
-    problems.push(`${configFile} is no YAML: ${error instanceof Error ? error.message : String(error)}`)
+    problems.push(
+      `${configFile} is no YAML: ${error instanceof Error ? error.message : String(error)}`,
+    )
   }
   return {}
 }

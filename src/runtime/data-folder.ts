@@ -24,7 +24,8 @@ export interface Addresses {
 const privateMode = 0o600
 const sessionKeyBytes = 32
 
-const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT'
+const isMissing = (error: unknown) =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 export const dataFolder = (path: string): DataFolder => {
   const at = resolve(path)
@@ -43,10 +44,15 @@ export const dataFolder = (path: string): DataFolder => {
 export async function openDataFolder(path: string): Promise<DataFolder> {
   const folder = dataFolder(path)
   const refuse = (detail: string, cause?: unknown) =>
-    new EvidenceError('DATA_FOLDER_INVALID', `${folder.path} cannot be the data folder: ${detail}`, { cause })
+    new EvidenceError(
+      'DATA_FOLDER_INVALID',
+      `${folder.path} cannot be the data folder: ${detail}`,
+      { cause },
+    )
   try {
     await mkdir(folder.path, { recursive: true, mode: 0o700 })
-    for (const part of [folder.ledger, folder.keys]) await mkdir(part, { recursive: true, mode: 0o700 })
+    for (const part of [folder.ledger, folder.keys])
+      await mkdir(part, { recursive: true, mode: 0o700 })
     const found = await stat(folder.path)
     if (!found.isDirectory()) throw refuse('it is not a folder')
   } catch (error) {
@@ -103,7 +109,8 @@ export async function sessionKey(folder: DataFolder): Promise<Uint8Array> {
 export const publishAddresses = (folder: DataFolder, addresses: Addresses): Promise<void> =>
   replacePrivately(addressesFile(folder), `${JSON.stringify(addresses)}\n`)
 
-export const withdrawAddresses = (folder: DataFolder): Promise<void> => rm(addressesFile(folder), { force: true })
+export const withdrawAddresses = (folder: DataFolder): Promise<void> =>
+  rm(addressesFile(folder), { force: true })
 
 /** Where a running service listens; undefined when none says that it runs. */
 export async function readAddresses(folder: DataFolder): Promise<Addresses | undefined> {

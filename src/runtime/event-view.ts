@@ -42,8 +42,9 @@ export function subjectsOf(event: RecordedEvent): {
       ? id
       : named['proposal_id']
   const asset = category === 'asset' ? id : named['asset_id']
+  const proposalId = Uuid.safeParse(proposal)
   return {
-    ...(Uuid.safeParse(proposal).success ? { proposal_id: String(proposal) } : {}),
+    ...(proposalId.success ? { proposal_id: proposalId.data } : {}),
     ...(typeof asset === 'string' ? { asset_id: asset } : {}),
   }
 }

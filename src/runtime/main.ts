@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { createSessions, type Sessions } from '../api/sessions.js'
+import { createSessions } from '../api/sessions.js'
 import type { Health } from '../api/parts.js'
 import type { Offline, RunUp } from '../cli/offline.js'
 import {
@@ -28,12 +28,10 @@ import {
   dataFolder,
   openDataFolder,
   publishAddresses,
-  readAdminToken,
   sessionKey,
   withdrawAddresses,
 } from './data-folder.js'
 import type { Execution } from './execution.js'
-import { sha256Hex } from './identities.js'
 import type { Log } from './log.js'
 import { createOpenProposals } from './open-proposals.js'
 import { followProposals } from './proposal-follower.js'
@@ -50,18 +48,26 @@ export interface Service {
 }
 
 /** How every part stands; the service is ready when the ledger takes events. */
-function createHealth(ledger: JournalLedger, parts: { warehouse?: OpenWarehouse; projection?: Projection; execution?: Execution }) {
+function createHealth(
+  ledger: JournalLedger,
+  parts: { warehouse?: OpenWarehouse; projection?: Projection; execution?: Execution },
+) {
   return async () => {
     const readOnly = ledger.readOnly()
     const alarms = ledger.alarms()
     const size = ledger.size()
     const shown: HudView['parts'] = [
       readOnly === null
-        ? { name: 'ledger', status: alarms.length > 0 ? 'lagging' : 'ok', detail: alarms.map(({ message }) => message).join('; ') || `${size} events` }
+        ? {
+            name: 'ledger',
+            status: alarms.length > 0 ? 'lagging' : 'ok',
+            detail: alarms.map(({ message }) => message).join('; ') || `${size} events`,
+          }
         : { name: 'ledger', status: 'down', detail: readOnly.message },
     ]
     const { warehouse, projection, execution } = parts
-    if (warehouse?.child !== undefined) shown.push({ name: 'warehouse', ...warehouse.child.status() })
+    if (warehouse?.child !== undefined)
+      shown.push({ name: 'warehouse', ...warehouse.child.status() })
     if (projection !== undefined) {
       const { status, detail } = projection.status()
       shown.push({ name: 'projector', status, detail })
@@ -89,21 +95,49 @@ export async function startService(config: Config, io: ServiceIo): Promise<Servi
   }
 }
 
-async function startParts(config: Config, io: ServiceIo, { folder, log, closing }: { folder: DataFolder; log: Log; closing: Closing }): Promise<Service> {
-  const runs = (...components: readonly Component[]) => components.some((component) => config.components.includes(component))
-  if (!runs('ledger')) throw new EvidenceError('CONFIGURATION_INVALID', 'the components must hold "ledger": a process without it cannot reach the ledger yet')
+async function startParts(
+  config: Config,
+  io: ServiceIo,
+  { folder, log, closing }: { folder: DataFolder; log: Log; closing: Closing },
+): Promise<Service> {
+  const runs = (...components: readonly Component[]) =>
+    components.some((component) => config.components.includes(component))
+  if (!runs('ledger'))
+    throw new EvidenceError(
+      'CONFIGURATION_INVALID',
+      'the components must hold "ledger": a process without it cannot reach the ledger yet',
+    )
   const ledger = await openLedger(config, folder, log)
   closing.add('ledger', () => ledger.close())
   await withdrawAddresses(folder)
   const domain = openDomain(ledger)
-  const sessions = createSessions({ key: await sessionKey(folder), identities: domain.identities, now: domain.now })
+  const sessions = createSessions({
+    key: await sessionKey(folder),
+    identities: domain.identities,
+    now: domain.now,
+  })
 
-  const warehouse = runs('warehouse', 'projector') ? await openWarehouse(config, folder, log, closing) : undefined
-  const temporal = runs('worker', 'execution-runtime') ? await openTemporal(config, folder, io, closing) : undefined
-  const projection = warehouse !== undefined && runs('projector') ? startProjection(domain, warehouse, log, closing) : undefined
-  const execution = temporal === undefined ? undefined : startExecution(ledger, domain, temporal, { config, folder, log, closing })
+  const warehouse = runs('warehouse', 'projector')
+    ? await openWarehouse(config, folder, log, closing)
+    : undefined
+  const temporal = runs('worker', 'execution-runtime')
+    ? await openTemporal(config, folder, io, closing)
+    : undefined
+  const projection =
+    warehouse !== undefined && runs('projector')
+      ? startProjection(domain, warehouse, log, closing)
+      : undefined
+  const execution =
+    temporal === undefined
+      ? undefined
+      : startExecution(ledger, domain, temporal, { config, folder, log, closing })
   if (execution === undefined) {
-    const follower = followProposals({ reader: domain.view, desk: domain.desk, open: createOpenProposals(domain.view), log })
+    const follower = followProposals({
+      reader: domain.view,
+      desk: domain.desk,
+      open: createOpenProposals(domain.view),
+      log,
+    })
     closing.add('followers', () => follower.close())
   }
   const health = createHealth(ledger, {
@@ -111,19 +145,30 @@ async function startParts(config: Config, io: ServiceIo, { folder, log, closing 
     ...(projection === undefined ? {} : { projection }),
     ...(execution === undefined ? {} : { execution }),
   })
-  const api = runs('api') ? await startApi(config, domain, { sessions, warehouse, projection, health, closing }) : undefined
-  return publish({ folder, closing, sessions, health, addresses: () => ({ http: api?.url ?? null, warehouse: warehouse?.child?.url ?? null, grpc: null, temporal: temporal?.server?.address() ?? null }) })
+  const api = runs('api')
+    ? await startApi(config, domain, { sessions, warehouse, projection, health, closing })
+    : undefined
+  return publish({
+    folder,
+    closing,
+    health,
+    addresses: () => ({
+      http: api?.url ?? null,
+      warehouse: warehouse?.child?.url ?? null,
+      grpc: null,
+      temporal: temporal?.server?.address() ?? null,
+    }),
+  })
 }
 
 /** Tells others where everything listens, from now to the end; Temporal may come later. */
 async function publish(parts: {
   readonly folder: DataFolder
   readonly closing: Closing
-  readonly sessions: Sessions
   readonly health: Service['health']
   readonly addresses: () => Addresses
 }): Promise<Service> {
-  const { folder, closing, sessions, health, addresses } = parts
+  const { folder, closing, health, addresses } = parts
   let published = ''
   const tell = async () => {
     const present = addresses()
@@ -184,7 +229,12 @@ export const offline: Offline = {
   },
   findTemporal: async () => {
     try {
-      return await temporalExecutable({ environment: process.env, install: false, say: () => undefined, signal: new AbortController().signal })
+      return await temporalExecutable({
+        environment: process.env,
+        install: false,
+        say: () => undefined,
+        signal: new AbortController().signal,
+      })
     } catch (error) {
       if (error instanceof EvidenceError && error.code === 'EXECUTION_UNAVAILABLE') return null
       throw error

@@ -2,7 +2,10 @@ import t from 'tap'
 import { canonicalText, parseJsonStrictly } from '../../src/contracts/canonical-json.js'
 
 t.test('keys are sorted by UTF-16 code units and numbers take their shortest form', async (t) => {
-  t.equal(canonicalText({ b: 1, a: [1e21, -0, '\u20ac$\u000f\nA\'"\\'] }), '{"a":[1e+21,0,"€$\\u000f\\nA\'\\"\\\\"],"b":1}')
+  t.equal(
+    canonicalText({ b: 1, a: [1e21, -0, '\u20ac$\u000f\nA\'"\\'] }),
+    '{"a":[1e+21,0,"€$\\u000f\\nA\'\\"\\\\"],"b":1}',
+  )
 })
 
 t.test('what JSON.parse would silently change is refused', async (t) => {

@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +21,14 @@ const temporary = (t: Test): string => {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
-const anyPorts = ['--http', '127.0.0.1:0', '--warehouse', '127.0.0.1:0', '--temporal', '127.0.0.1:0']
+const anyPorts = [
+  '--http',
+  '127.0.0.1:0',
+  '--warehouse',
+  '127.0.0.1:0',
+  '--temporal',
+  '127.0.0.1:0',
+]
 const journalOf = (data: string): string => {
   const file = readdirSync(join(data, 'ledger'), { recursive: true, encoding: 'utf8' })
     .map((name) => join(data, 'ledger', name))
@@ -44,7 +61,14 @@ t.test('a port that is taken is named, with what to do', async (t) => {
 
   for (const flag of ['--http', '--warehouse', '--temporal']) {
     const others = anyPorts.filter((_, i, all) => all[i] !== flag && all[i - 1] !== flag)
-    const refused = await runCli(['up', '--data', join(folder, flag.slice(2)), ...others, flag, `127.0.0.1:${port}`])
+    const refused = await runCli([
+      'up',
+      '--data',
+      join(folder, flag.slice(2)),
+      ...others,
+      flag,
+      `127.0.0.1:${port}`,
+    ])
     t.equal(refused.code, 1, flag)
     t.match(refused.stderr, new RegExp(String(port)), `${flag} names the port`)
   }
@@ -57,7 +81,14 @@ t.test('a malformed policy folder creates no ledger', async (t) => {
   writeFileSync(join(policies, 'schema.cedarschema'), 'entity Person;')
   writeFileSync(join(policies, 'broken.cedar'), 'permit (principal, action, resource')
 
-  const refused = await runCli(['up', '--data', join(folder, 'data'), '--policies', policies, ...anyPorts])
+  const refused = await runCli([
+    'up',
+    '--data',
+    join(folder, 'data'),
+    '--policies',
+    policies,
+    ...anyPorts,
+  ])
 
   t.equal(refused.code, 1)
   t.match(refused.stderr, /broken/)
@@ -65,18 +96,24 @@ t.test('a malformed policy folder creates no ledger', async (t) => {
   t.not(again.code, 0, 'there is no ledger')
 })
 
-t.test('a folder that is not ours, and unknown settings, are refused before anything is written', async (t) => {
-  const folder = temporary(t)
-  writeFileSync(join(folder, 'ledger'), 'this is somebody else’s file')
-  const foreign = await runCli(['up', '--data', folder, ...anyPorts])
-  t.equal(foreign.code, 1)
-  t.match(foreign.stderr, /\S+/)
+t.test(
+  'a folder that is not ours, and unknown settings, are refused before anything is written',
+  async (t) => {
+    const folder = temporary(t)
+    writeFileSync(join(folder, 'ledger'), 'this is somebody else’s file')
+    const foreign = await runCli(['up', '--data', folder, ...anyPorts])
+    t.equal(foreign.code, 1)
+    t.match(foreign.stderr, /\S+/)
 
-  const unknown = await runCli(['up', '--data', join(folder, 'x'), ...anyPorts], { FRACTALOPS_WAREHUOSE: 'chdb:x', FRACTALOPS_ORIGIN: 'not an origin' })
-  t.equal(unknown.code, 1)
-  t.match(unknown.stderr, /FRACTALOPS_WAREHUOSE/)
-  t.match(unknown.stderr, /ORIGIN/, 'all problems at once')
-})
+    const unknown = await runCli(['up', '--data', join(folder, 'x'), ...anyPorts], {
+      FRACTALOPS_WAREHUOSE: 'chdb:x',
+      FRACTALOPS_ORIGIN: 'not an origin',
+    })
+    t.equal(unknown.code, 1)
+    t.match(unknown.stderr, /FRACTALOPS_WAREHUOSE/)
+    t.match(unknown.stderr, /ORIGIN/, 'all problems at once')
+  },
+)
 
 t.test('a damaged journal is refused with its exact place, and fsck names it', async (t) => {
   const product = await startProduct(t)
@@ -100,51 +137,70 @@ t.test('a damaged journal is refused with its exact place, and fsck names it', a
   t.equal((await runCli(['fsck', '--data', product.data])).code, 0, 'mended, it is sound again')
 })
 
-t.test('with no space left an append is refused, nothing is half-written, and it goes on with space', { skip: process.getuid?.() === 0 ? false : 'a small file system can be mounted by root only' }, async (t) => {
-  const data = temporary(t)
-  mkdirSync(join(data, 'ledger'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', join(data, 'ledger')], { stdio: 'pipe' })
-  } catch (error) {
-    t.comment(`no tmpfs can be mounted here: ${String(error)}`)
-    return
-  }
-  t.teardown(() => execFileSync('umount', [join(data, 'ledger')]))
-  const product = new Product(data, ['--components', 'ledger,api'], {})
-  t.teardown(() => product.stop())
-  await product.start()
-  const issued = await product.token('recorder', 'proposer')
+t.test(
+  'with no space left an append is refused, nothing is half-written, and it goes on with space',
+  { skip: process.getuid?.() === 0 ? false : 'a small file system can be mounted by root only' },
+  async (t) => {
+    const data = temporary(t)
+    mkdirSync(join(data, 'ledger'))
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', join(data, 'ledger')], {
+        stdio: 'pipe',
+      })
+    } catch (error) {
+      t.comment(`no tmpfs can be mounted here: ${String(error)}`)
+      return
+    }
+    t.teardown(() => execFileSync('umount', [join(data, 'ledger')]))
+    const product = new Product(data, ['--components', 'ledger,api'], {})
+    t.teardown(() => product.stop())
+    await product.start()
+    const issued = await product.token('recorder', 'proposer')
 
-  let recorded = 0
-  let refused: { status: number; body: { code: string; remedy: string } } | undefined
-  for (let i = 0; i < 60 && refused === undefined; i += 1) {
-    const answer = await product.request<{ code: string; remedy: string }>('POST', '/v1/evidence', {
-      token: issued.token,
-      headers: { 'content-type': 'application/cloudevents+json' },
-      body: {
-        specversion: '1.0',
-        id: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
-        source: 'test',
-        type: 'evidence.recorded',
-        subject: 'space',
-        data: { sha256: 'a'.repeat(64), media_type: 'text/plain', size: 1, attributes: Object.fromEntries(Array.from({ length: 32 }, (_, n) => [`a${n}`, 'x'.repeat(2000)])) },
-      },
-    })
-    if (answer.status < 300) recorded += 1
-    else refused = answer
-  }
-  t.equal(refused?.status, 503)
-  t.equal(refused?.body.code, 'DISK_FULL')
-  t.ok(recorded > 0)
+    let recorded = 0
+    let refused: { status: number; body: { code: string; remedy: string } } | undefined
+    for (let i = 0; i < 60 && refused === undefined; i += 1) {
+      const answer = await product.request<{ code: string; remedy: string }>(
+        'POST',
+        '/v1/evidence',
+        {
+          token: issued.token,
+          headers: { 'content-type': 'application/cloudevents+json' },
+          body: {
+            specversion: '1.0',
+            id: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
+            source: 'test',
+            type: 'evidence.recorded',
+            subject: 'space',
+            data: {
+              sha256: 'a'.repeat(64),
+              media_type: 'text/plain',
+              size: 1,
+              attributes: Object.fromEntries(
+                Array.from({ length: 32 }, (_, n) => [`a${n}`, 'x'.repeat(2000)]),
+              ),
+            },
+          },
+        },
+      )
+      if (answer.status < 300) recorded += 1
+      else refused = answer
+    }
+    t.equal(refused?.status, 503)
+    t.equal(refused?.body.code, 'DISK_FULL')
+    t.ok(recorded > 0)
 
-  await product.stop()
-  execFileSync('mount', ['-o', 'remount,size=16m', join(data, 'ledger')])
-  await product.start()
-  const kept = await product.get<{ items: unknown[] }>('/v1/events?stream=evidence-space&limit=500')
-  t.equal(kept.items.length, recorded, 'exactly what was acknowledged')
-  await product.stop()
-  t.equal((await runCli(['fsck', '--data', data])).code, 0)
-})
+    await product.stop()
+    execFileSync('mount', ['-o', 'remount,size=16m', join(data, 'ledger')])
+    await product.start()
+    const kept = await product.get<{ items: unknown[] }>(
+      '/v1/events?stream=evidence-space&limit=500',
+    )
+    t.equal(kept.items.length, recorded, 'exactly what was acknowledged')
+    await product.stop()
+    t.equal((await runCli(['fsck', '--data', data])).code, 0)
+  },
+)
 
 t.test('usage errors exit with 2 and say what is wrong', async (t) => {
   t.equal((await runCli(['verify'])).code, 2)

@@ -2,7 +2,16 @@ import { randomUUID } from 'node:crypto'
 import type { AssetView, ProposalView } from '../../src/contracts/http.js'
 import { eventually, freePorts, type Product } from './product.js'
 
-export const ended: readonly string[] = ['completed', 'failed', 'denied', 'indeterminate', 'rejected', 'withdrawn', 'cancelled', 'expired']
+export const ended: readonly string[] = [
+  'completed',
+  'failed',
+  'denied',
+  'indeterminate',
+  'rejected',
+  'withdrawn',
+  'cancelled',
+  'expired',
+]
 
 /** Two people of a product: one proposes, the other decides. */
 export interface People {
@@ -40,16 +49,27 @@ export const operation = (assetId: string, name: string, spec: Record<string, un
   reason: `the test wants ${name}`,
 })
 
-export async function propose(product: Product, token: string, body: unknown): Promise<ProposalView> {
+export async function propose(
+  product: Product,
+  token: string,
+  body: unknown,
+): Promise<ProposalView> {
   const answer = await product.request<ProposalView>('POST', '/v1/proposals', { token, body })
-  if (answer.status !== 201) throw new Error(`POST /v1/proposals answered ${answer.status}: ${answer.text}`)
+  if (answer.status !== 201)
+    throw new Error(`POST /v1/proposals answered ${answer.status}: ${answer.text}`)
   return answer.body
 }
 
-export const proposalOf = (product: Product, id: string) => product.get<ProposalView>(`/v1/proposals/${id}`)
+export const proposalOf = (product: Product, id: string) =>
+  product.get<ProposalView>(`/v1/proposals/${id}`)
 
 /** Waits until a proposal reached one of the statuses. */
-export const reached = (product: Product, id: string, statuses: readonly string[] = ended, timeoutMs = 60_000) =>
+export const reached = (
+  product: Product,
+  id: string,
+  statuses: readonly string[] = ended,
+  timeoutMs = 60_000,
+) =>
   eventually(
     `proposal ${id} reaching ${statuses.join(' or ')}`,
     async () => {
@@ -60,20 +80,38 @@ export const reached = (product: Product, id: string, statuses: readonly string[
   )
 
 export async function approve(product: Product, token: string, view: ProposalView): Promise<void> {
-  const answer = await product.request('POST', `/v1/proposals/${view.id}/approvals`, { token, body: { proposal_digest: view.digest } })
-  if (answer.status >= 300) throw new Error(`the approval answered ${answer.status}: ${answer.text}`)
+  const answer = await product.request('POST', `/v1/proposals/${view.id}/approvals`, {
+    token,
+    body: { proposal_digest: view.digest },
+  })
+  if (answer.status >= 300)
+    throw new Error(`the approval answered ${answer.status}: ${answer.text}`)
 }
 
 /** Proposes, has it approved if policy asks for that, and waits for its end. */
-export async function change(product: Product, { proposer, approver }: People, body: unknown): Promise<ProposalView> {
+export async function change(
+  product: Product,
+  { proposer, approver }: People,
+  body: unknown,
+): Promise<ProposalView> {
   const submitted = await propose(product, proposer, body)
-  const decided = await reached(product, submitted.id, ['awaiting-approval', 'enqueued', 'executing', ...ended])
+  const decided = await reached(product, submitted.id, [
+    'awaiting-approval',
+    'enqueued',
+    'executing',
+    ...ended,
+  ])
   if (decided.status === 'awaiting-approval') await approve(product, approver, decided)
   return reached(product, submitted.id)
 }
 
 /** Registers and starts a web server of its own ports; answers the first port. */
-export async function runningWeb(product: Product, who: People, assetId: string, extra: Record<string, unknown> = {}): Promise<number> {
+export async function runningWeb(
+  product: Product,
+  who: People,
+  assetId: string,
+  extra: Record<string, unknown> = {},
+): Promise<number> {
   const port = await freePorts(8)
   const registered = await change(product, who, {
     kind: 'asset-registration',
@@ -82,28 +120,43 @@ export async function runningWeb(product: Product, who: People, assetId: string,
     spec: webSpec(port, extra),
     reason: 'the test needs a web server',
   })
-  if (registered.status !== 'completed') throw new Error(`registration ended ${registered.status}: ${JSON.stringify(registered.ended)}`)
+  if (registered.status !== 'completed')
+    throw new Error(`registration ended ${registered.status}: ${JSON.stringify(registered.ended)}`)
   const started = await change(product, who, operation(assetId, 'start'))
-  if (started.status !== 'completed') throw new Error(`start ended ${started.status}: ${JSON.stringify(started.ended)}`)
+  if (started.status !== 'completed')
+    throw new Error(`start ended ${started.status}: ${JSON.stringify(started.ended)}`)
   return port
 }
 
 export const assetOf = (product: Product, id: string, at?: string) =>
-  product.get<AssetView>(`/v1/assets/${id}${at === undefined ? '' : `?at=${encodeURIComponent(at)}`}`)
+  product.get<AssetView>(
+    `/v1/assets/${id}${at === undefined ? '' : `?at=${encodeURIComponent(at)}`}`,
+  )
 
 export async function greeting(port: number): Promise<string> {
   const answer = (await (await fetch(`http://127.0.0.1:${port}/`)).json()) as { greeting: string }
   return answer.greeting
 }
 
-export async function query<Row = Record<string, unknown>>(product: Product, sql: string, parameters: Record<string, unknown> = {}): Promise<Row[]> {
-  const answer = await product.request<{ rows: Row[] }>('POST', '/v1/query', { token: product.adminToken, body: { sql, parameters } })
+export async function query<Row = Record<string, unknown>>(
+  product: Product,
+  sql: string,
+  parameters: Record<string, unknown> = {},
+): Promise<Row[]> {
+  const answer = await product.request<{ rows: Row[] }>('POST', '/v1/query', {
+    token: product.adminToken,
+    body: { sql, parameters },
+  })
   if (answer.status !== 200) throw new Error(`the query answered ${answer.status}: ${answer.text}`)
   return answer.body.rows
 }
 
 /** Asks again until the projection has reached what is looked for. */
-export const queried = <Row = Record<string, unknown>>(product: Product, sql: string, enough: (rows: Row[]) => boolean = (rows) => rows.length > 0) =>
+export const queried = <Row = Record<string, unknown>>(
+  product: Product,
+  sql: string,
+  enough: (rows: Row[]) => boolean = (rows) => rows.length > 0,
+) =>
   eventually(`rows of ${sql}`, async () => {
     const rows = await query<Row>(product, sql)
     return enough(rows) ? rows : undefined

@@ -11,7 +11,11 @@ export const repository = resolve(import.meta.dirname, '..', '..')
 export const cliPath = join(repository, 'dist', 'cli', 'main.js')
 
 /** Waits until `look` answers something, looking again at a fixed interval, at most `timeoutMs`. */
-export async function eventually<T>(what: string, look: () => Promise<T | undefined> | T | undefined, timeoutMs = 30_000): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | undefined> | T | undefined,
+  timeoutMs = 30_000,
+): Promise<T> {
   const end = Date.now() + timeoutMs
   let last: unknown
   while (Date.now() < end) {
@@ -44,7 +48,11 @@ export async function freePorts(count: number): Promise<number> {
 
 /** A clean environment: whatever FRACTALOPS_ variables the caller's shell has must not leak in. */
 export const cleanEnv = (extra: Record<string, string> = {}): NodeJS.ProcessEnv => ({
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(FRACTALOPS_(?!TEST_)|TAP|NODE_OPTIONS|NODE_V8)/.test(name))),
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^(FRACTALOPS_(?!TEST_)|TAP|NODE_OPTIONS|NODE_V8)/.test(name),
+    ),
+  ),
   ...extra,
 })
 
@@ -55,14 +63,26 @@ export interface Ran {
 }
 
 /** Runs the built command line to its end. */
-export async function runCli(args: readonly string[], env: Record<string, string> = {}, timeoutMs = 60_000): Promise<Ran> {
-  const child = spawn(process.execPath, [cliPath, ...args], { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMs })
+export async function runCli(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  timeoutMs = 60_000,
+): Promise<Ran> {
+  const child = spawn(process.execPath, [cliPath, ...args], {
+    env: cleanEnv(env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: timeoutMs,
+  })
   const out: Buffer[] = []
   const err: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
   child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
   const [code] = (await once(child, 'close')) as [number | null]
-  return { code: code ?? -1, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }
+  return {
+    code: code ?? -1,
+    stdout: Buffer.concat(out).toString(),
+    stderr: Buffer.concat(err).toString(),
+  }
 }
 
 export interface Answer<Body> {
@@ -90,8 +110,25 @@ export class Product {
     rmSync(addresses, { force: true })
     this.child = spawn(
       process.execPath,
-      [cliPath, 'up', '--data', this.data, '--http', '127.0.0.1:0', '--warehouse', '127.0.0.1:0', '--temporal', '127.0.0.1:0', ...this.flags],
-      { env: cleanEnv(this.env), stdio: ['ignore', 'pipe', 'pipe'], detached: true, cwd: repository },
+      [
+        cliPath,
+        'up',
+        '--data',
+        this.data,
+        '--http',
+        '127.0.0.1:0',
+        '--warehouse',
+        '127.0.0.1:0',
+        '--temporal',
+        '127.0.0.1:0',
+        ...this.flags,
+      ],
+      {
+        env: cleanEnv(this.env),
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+        cwd: repository,
+      },
     )
     const child = this.child
     const keep = (chunk: Buffer) => {
@@ -102,7 +139,8 @@ export class Product {
     await eventually(
       'the product becoming ready',
       async () => {
-        if (child.exitCode !== null) throw new Error(`the product ended with ${child.exitCode}:\n${this.output}`)
+        if (child.exitCode !== null)
+          throw new Error(`the product ended with ${child.exitCode}:\n${this.output}`)
         if (!existsSync(addresses)) return undefined
         const { http } = JSON.parse(readFileSync(addresses, 'utf8')) as { http: string }
         this.url = http.startsWith('http') ? http : `http://${http}`
@@ -115,7 +153,12 @@ export class Product {
     })
   }
 
-  get addresses(): { http: string; warehouse: string; grpc: string | null; temporal: string | null } {
+  get addresses(): {
+    http: string
+    warehouse: string
+    grpc: string | null
+    temporal: string | null
+  } {
     return JSON.parse(readFileSync(join(this.data, 'addresses.json'), 'utf8')) as never
   }
 
@@ -136,26 +179,38 @@ export class Product {
         ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
         ...options.headers,
       },
-      ...(options.body === undefined ? {} : { body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body) }),
+      ...(options.body === undefined
+        ? {}
+        : { body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body) }),
     })
     const text = await response.text()
     const json = (response.headers.get('content-type') ?? '').includes('json')
-    return { status: response.status, body: (json && text !== '' ? JSON.parse(text) : undefined) as Body, text }
+    return {
+      status: response.status,
+      body: (json && text !== '' ? JSON.parse(text) : undefined) as Body,
+      text,
+    }
   }
 
   async get<Body>(path: string, token = this.adminToken): Promise<Body> {
     const answer = await this.request<Body>('GET', path, { token })
-    if (answer.status !== 200) throw new Error(`GET ${path} answered ${answer.status}: ${answer.text}`)
+    if (answer.status !== 200)
+      throw new Error(`GET ${path} answered ${answer.status}: ${answer.text}`)
     return answer.body
   }
 
   /** Issues a token; the sign-in link signs one browser in. */
   async token(name: string, access: string): Promise<{ token: string; sign_in_url: string }> {
-    const answer = await this.request<{ token: string; sign_in_url: string }>('POST', '/v1/tokens', {
-      token: this.adminToken,
-      body: { name, access: access.split(',') },
-    })
-    if (answer.status >= 300) throw new Error(`no token for ${name}: ${answer.status} ${answer.text}`)
+    const answer = await this.request<{ token: string; sign_in_url: string }>(
+      'POST',
+      '/v1/tokens',
+      {
+        token: this.adminToken,
+        body: { name, access: access.split(',') },
+      },
+    )
+    if (answer.status >= 300)
+      throw new Error(`no token for ${name}: ${answer.status} ${answer.text}`)
     return answer.body
   }
 
@@ -181,7 +236,10 @@ export class Product {
 }
 
 /** Starts a product in a folder of its own; it is stopped and the folder removed after the test. */
-export async function startProduct(t: Test, options: { flags?: readonly string[]; env?: Record<string, string> } = {}): Promise<Product> {
+export async function startProduct(
+  t: Test,
+  options: { flags?: readonly string[]; env?: Record<string, string> } = {},
+): Promise<Product> {
   const data = mkdtempSync(join(tmpdir(), 'fractalops-product-'))
   const product = new Product(data, options.flags ?? [], options.env ?? {})
   t.teardown(async () => {

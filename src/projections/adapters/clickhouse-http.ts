@@ -145,7 +145,7 @@ async function askOf(request: IncomingMessage, url: URL, password: string): Prom
     if (name.startsWith('param_')) named[name.slice('param_'.length)] = value
     else if (!transport.has(name)) settings[name] = value
   }
-  const wantsGzip = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))
+  const wantsGzip = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')
   return {
     writer,
     queryId: url.searchParams.get('query_id') ?? randomUUID(),
@@ -220,17 +220,18 @@ async function* joined(first: Uint8Array | undefined, rest: AsyncIterator<Uint8A
 }
 
 async function answerRead(engine: Engine, ask: Ask, response: ServerResponse): Promise<void> {
-  const statement = await readingStatement(ask.sql, ask.parameters, engine.ask)
+  const statement = await readingStatement(ask.sql, ask.parameters, (sql, values) =>
+    engine.ask(sql, values),
+  )
   const format = statement.format ?? ask.defaultFormat
   if (!/^\w{1,64}$/.test(format)) throw engineError(73, 'UNKNOWN_FORMAT', 'Unknown format')
-  const rows = engine
-    .read({
-      sql: statement.sql,
-      format,
-      settings: readerSettings(ask.settings),
-      parameters: ask.parameters,
-    })
-    [Symbol.asyncIterator]()
+  const answer = engine.read({
+    sql: statement.sql,
+    format,
+    settings: readerSettings(ask.settings),
+    parameters: ask.parameters,
+  })
+  const rows = answer[Symbol.asyncIterator]()
   // The first piece is awaited before the status line: most errors show by then. A later one cuts
   // the answer off, so that a part is never taken for the whole.
   const first = await rows.next()

@@ -132,7 +132,9 @@ async function startFirst(options: WarehouseOptions, password: string): Promise<
 export async function startWarehouse(options: WarehouseOptions): Promise<RunningWarehouse> {
   const password = randomBytes(24).toString('base64url')
   const { log } = options
-  let { child, port } = await startFirst(options, password)
+  const first = await startFirst(options, password)
+  const { port } = first
+  let { child } = first
   let status: 'ok' | 'starting' | 'down' = 'ok'
   let detail = ''
   let closing = false
