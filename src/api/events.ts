@@ -1,20 +1,18 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import * as z from 'zod'
 import { EvidenceError } from '../contracts/errors.js'
-import { ConsistencyView, EventPage, EventView } from '../contracts/http.js'
-import { Decimal, Uuid } from '../contracts/identifiers.js'
+import { EventPage, EventView } from '../contracts/http.js'
+import { Uuid } from '../contracts/identifiers.js'
 import { LeafName, LeafStream } from '../contracts/leaf.js'
-import { base64Of } from '../ledger/encoding.js'
 import type { RecordedEvent } from '../ledger/event-store.js'
-import { checkStream } from '../ledger/stream-name.js'
 import { eventView } from '../runtime/event-view.js'
 import { proofOf } from '../runtime/proof-view.js'
 import { principalOf } from './access.js'
 import { cursorTo, numberFromCursor, pageOf, pageQuery } from './pages.js'
 import type { ApiParts } from './parts.js'
+import { order, streamPage } from './streams.js'
 
 const byId = z.strictObject({ id: Uuid })
-const order = z.enum(['oldest', 'newest']).default('oldest')
 const typesMax = 64
 
 const eventsQuery = z.strictObject({
@@ -34,12 +32,6 @@ const eventsQuery = z.strictObject({
     .optional(),
 })
 
-async function collect(events: AsyncIterable<RecordedEvent>): Promise<RecordedEvent[]> {
-  const all: RecordedEvent[] = []
-  for await (const event of events) all.push(event)
-  return all
-}
-
 export const events =
   ({ ledger }: ApiParts): FastifyPluginAsyncZod =>
   async (app) => {
@@ -47,25 +39,6 @@ export const events =
       const event = await ledger.find(id)
       if (event?.leaf.project === project) return event
       throw new EvidenceError('EVENT_NOT_FOUND', `there is no event ${id}`)
-    }
-    const readStream = async (
-      project: string,
-      stream: string,
-      query: { limit: number; cursor?: string | undefined; order: 'oldest' | 'newest' },
-    ) => {
-      const question = { stream, order: query.order }
-      const from = numberFromCursor(query.cursor, question)
-      const events = await collect(
-        ledger.readStream({
-          project,
-          stream,
-          direction: query.order === 'oldest' ? 'forwards' : 'backwards',
-          max: query.limit + 1,
-          ...(from === undefined ? {} : { from }),
-        }),
-      )
-      const views = events.map((event) => eventView(event, ledger.origin))
-      return pageOf(views, query.limit, (next) => cursorTo(next.revision, question))
     }
 
     app.get(
@@ -82,7 +55,7 @@ export const events =
         const { project } = principalOf(request)
         const { limit, cursor, order, stream, type, category } = request.query
         if (stream !== undefined && type === undefined && category === undefined)
-          return readStream(project, stream, request.query)
+          return streamPage(ledger, project, stream, request.query)
         const question = { order, stream, type, category }
         const from = numberFromCursor(cursor, question)
         const prefixes =
@@ -137,44 +110,6 @@ export const events =
           .type('application/json')
           .header('content-disposition', `attachment; filename="${event.leaf.id}.proof.json"`)
         return proofOf(event, ledger, [ledger.vkey])
-      },
-    )
-
-    app.get(
-      '/v1/streams/:stream',
-      {
-        schema: {
-          tags: ['events'],
-          summary: 'The events of one stream, in order',
-          params: z.strictObject({ stream: LeafStream }),
-          querystring: z.strictObject({ ...pageQuery, order }),
-          response: { 200: EventPage },
-        },
-      },
-      async (request) => {
-        const { project } = principalOf(request)
-        const { stream } = request.params
-        checkStream(project, stream)
-        if ((await ledger.lastRevision(project, stream)) === undefined)
-          throw new EvidenceError('STREAM_NOT_FOUND', `the stream ${stream} has no event`)
-        return readStream(project, stream, request.query)
-      },
-    )
-
-    app.get(
-      '/v1/consistency',
-      {
-        schema: {
-          tags: ['proofs'],
-          summary: 'RFC 6962 proof that the tree of one size grew into that of another',
-          querystring: z.strictObject({ from: Decimal, to: Decimal }),
-          response: { 200: ConsistencyView },
-        },
-      },
-      async (request) => {
-        const { from, to } = request.query
-        const proof = await ledger.proveConsistency(Number(from), Number(to))
-        return { from, to, proof: proof.map(base64Of) }
       },
     )
   }

@@ -1,28 +1,20 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import * as z from 'zod'
-import { EvidenceError } from '../contracts/errors.js'
 import {
-  ApprovalRequest,
-  CommentRequest,
-  EndRequest,
   ProposalPage,
   ProposalRequest,
   ProposalStatus,
   ProposalView,
-  RejectionRequest,
   SimulationView,
 } from '../contracts/http.js'
-import { AssetId, Uuid } from '../contracts/identifiers.js'
-import type { Proposal } from '../proposals/proposal.js'
-import { proposalSummary, proposalView } from '../runtime/proposal-view.js'
-import { type Access, approvers, principalOf, proposers } from './access.js'
+import { AssetId } from '../contracts/identifiers.js'
+import { proposalSummary } from '../runtime/proposal-view.js'
+import { principalOf, proposers } from './access.js'
 import { eventIdOf } from './idempotency.js'
 import { cursorTo, fromCursor, pageOf, pageQuery } from './pages.js'
 import type { ApiParts } from './parts.js'
+import { byId, proposalAnswers } from './proposal-answer.js'
 
-const byId = z.strictObject({ id: Uuid })
-const people: Access = ['proposer', 'approver', 'operator']
 const tags = ['proposals']
 
 const listQuery = z.strictObject({
@@ -36,33 +28,10 @@ const listQuery = z.strictObject({
   asset_id: AssetId.optional(),
 })
 
-const etagOf = (proposal: Proposal): string => `"rev-${proposal.revision}"`
-
 export const proposals =
   ({ desk, ledger }: ApiParts): FastifyPluginAsyncZod =>
   async (app) => {
-    const answer = async (request: FastifyRequest, reply: FastifyReply, proposal: Proposal) => {
-      void reply.header('etag', etagOf(proposal))
-      return proposalView(ledger, principalOf(request), proposal)
-    }
-    const existing = async (request: FastifyRequest, id: string): Promise<Proposal> => {
-      const found = await desk.get(principalOf(request).project, id)
-      if (found === undefined)
-        throw new EvidenceError('PROPOSAL_NOT_FOUND', `there is no proposal ${id}`)
-      return found
-    }
-    /** Whoever decides on a page that has grown old is told so, and decides again. */
-    const checkMatch = async (request: FastifyRequest, id: string) => {
-      const wanted = request.headers['if-match']
-      if (wanted === undefined || wanted === '*') return
-      const present = etagOf(await existing(request, id))
-      if (!wanted.split(',').some((tag) => tag.trim() === present)) {
-        throw new EvidenceError(
-          'PRECONDITION_FAILED',
-          `the proposal stands at ${present}, not at ${wanted.slice(0, 100)}`,
-        )
-      }
-    }
+    const { answer, existing } = proposalAnswers({ desk, ledger })
 
     app.post(
       '/v1/proposals',
@@ -140,118 +109,4 @@ export const proposals =
       },
       async (request, reply) => answer(request, reply, await existing(request, request.params.id)),
     )
-
-    app.post(
-      '/v1/proposals/:id/approvals',
-      {
-        config: { access: approvers },
-        schema: {
-          tags,
-          summary: 'Approve exactly the proposal that was shown',
-          params: byId,
-          body: ApprovalRequest,
-          response: { 200: ProposalView },
-        },
-      },
-      async (request, reply) => {
-        const { id } = request.params
-        const { proposal_digest: proposalDigest, comment } = request.body
-        await checkMatch(request, id)
-        const approval = {
-          eventId: eventIdOf(request),
-          proposalDigest,
-          ...(comment === undefined ? {} : { comment }),
-        }
-        return answer(request, reply, await desk.approve(principalOf(request), id, approval))
-      },
-    )
-
-    app.post(
-      '/v1/proposals/:id/rejections',
-      {
-        config: { access: approvers },
-        schema: {
-          tags,
-          summary: 'Reject the proposal that was shown',
-          params: byId,
-          body: RejectionRequest,
-          response: { 200: ProposalView },
-        },
-      },
-      async (request, reply) => {
-        const { id } = request.params
-        const { proposal_digest: proposalDigest, reason } = request.body
-        await checkMatch(request, id)
-        return answer(
-          request,
-          reply,
-          await desk.reject(principalOf(request), id, {
-            eventId: eventIdOf(request),
-            proposalDigest,
-            reason,
-          }),
-        )
-      },
-    )
-
-    app.post(
-      '/v1/proposals/:id/comments',
-      {
-        config: { access: people },
-        schema: {
-          tags,
-          summary: 'Comment on a proposal',
-          params: byId,
-          body: CommentRequest,
-          response: { 200: ProposalView },
-        },
-      },
-      async (request, reply) => {
-        const comment = { eventId: eventIdOf(request), text: request.body.text }
-        return answer(
-          request,
-          reply,
-          await desk.comment(principalOf(request), request.params.id, comment),
-        )
-      },
-    )
-
-    const ends = [
-      {
-        path: 'withdraw',
-        access: proposers,
-        summary: 'Take back a proposal of your own before it is decided',
-        end: desk.withdraw.bind(desk),
-      },
-      {
-        path: 'cancel',
-        access: ['approver', 'operator'] as const,
-        summary: 'End an approved proposal before its execution began',
-        end: desk.cancel.bind(desk),
-      },
-    ]
-    for (const { path, access, summary, end } of ends) {
-      app.post(
-        `/v1/proposals/:id/${path}`,
-        {
-          config: { access },
-          schema: {
-            tags,
-            summary,
-            params: byId,
-            body: EndRequest.default({ reason: '' }),
-            response: { 200: ProposalView },
-          },
-        },
-        async (request, reply) => {
-          const params = byId.parse(request.params)
-          await checkMatch(request, params.id)
-          const ended = await end(principalOf(request), params.id, {
-            eventId: eventIdOf(request),
-            reason: request.body.reason,
-          })
-          return answer(request, reply, ended)
-        },
-      )
-    }
   }

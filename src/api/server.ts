@@ -1,6 +1,6 @@
 import fastifyCookie from '@fastify/cookie'
 import fastifySwagger from '@fastify/swagger'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { LogController, type FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, serializerCompiler } from 'fastify-type-provider-zod'
 import * as z from 'zod'
 import { EvidenceError } from '../contracts/errors.js'
@@ -8,6 +8,7 @@ import { fieldProblems } from '../contracts/event.js'
 import { guardAccess } from './access.js'
 import { assets } from './assets.js'
 import { events } from './events.js'
+import { streams } from './streams.js'
 import { evidence } from './evidence.js'
 import { health } from './health.js'
 import { hud } from './hud.js'
@@ -18,6 +19,8 @@ import type { ApiOptions, ApiParts } from './parts.js'
 import { policies } from './policies.js'
 import { securityHeaders, servePortal } from './portal.js'
 import { replyWithProblem } from './problem.js'
+import { proposalDecisions } from './proposal-decisions.js'
+import { proposalRemarks } from './proposal-remarks.js'
 import { proposals } from './proposals.js'
 import { query } from './query.js'
 import { session } from './session.js'
@@ -34,7 +37,7 @@ const pathCharactersMax = 2_048
 export async function buildServer(parts: ApiParts, options: ApiOptions): Promise<FastifyInstance> {
   const app = Fastify({
     logger: options.logger ?? false,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
     forceCloseConnections: true,
@@ -67,7 +70,20 @@ export async function buildServer(parts: ApiParts, options: ApiOptions): Promise
   await app.register(fastifyCookie)
   await app.register(fastifySwagger, { openapi: openApi, transform: jsonSchemaTransform })
   guardAccess(app, parts, options)
-  for (const resource of [proposals, events, assets, tokens, session, query, policies, hud, health])
+  for (const resource of [
+    proposals,
+    proposalDecisions,
+    proposalRemarks,
+    events,
+    streams,
+    assets,
+    tokens,
+    session,
+    query,
+    policies,
+    hud,
+    health,
+  ])
     await app.register(resource(parts))
   for (const resource of [evidence, live, metrics]) await app.register(resource(parts, counters))
   await servePortal(app, options.portalFolder)

@@ -21,18 +21,18 @@ export const demo: Command = {
   async run(args, context) {
     const { values } = readArgs(args, connectionFlags)
     try {
-      await onService(connect(values, context), dataFolderOf(values, context), context)
+      await onProduct(connect(values, context), dataFolderOf(values, context), context)
     } catch (error) {
       const isNone = error instanceof EvidenceError && error.code === 'SERVICE_NOT_RUNNING'
       if (!isNone || values.url !== undefined) throw error
-      await onOwnService(context)
+      await onOwnProduct(context)
     }
     return 0
   },
 }
 
 /** A service for this demo alone, in a folder that goes with it. */
-async function onOwnService(context: Context): Promise<void> {
+async function onOwnProduct(context: Context): Promise<void> {
   const { terminal } = context
   const data = await mkdtemp(join(tmpdir(), 'fractalops-demo-'))
   const anyPort = '127.0.0.1:0'
@@ -51,7 +51,7 @@ async function onOwnService(context: Context): Promise<void> {
       err: (line) => terminal.err(`${line}\n`),
       install: true,
     })
-    const story = onService(connect({ data }, { ...context, env: {} }), data, context)
+    const story = onProduct(connect({ data }, { ...context, env: {} }), data, context)
     const stopped = context.interrupted().then(() => {
       throw new EvidenceError('SERVICE_NOT_RUNNING', 'the demo was interrupted')
     })
@@ -61,7 +61,7 @@ async function onOwnService(context: Context): Promise<void> {
   }
 }
 
-async function onService(
+async function onProduct(
   administrator: Client,
   data: string,
   { terminal }: Context,

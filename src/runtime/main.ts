@@ -19,6 +19,7 @@ import type { HudView } from '../contracts/http.js'
 import { fsck } from '../ledger/adapters/fsck.js'
 import { lockFolder } from '../ledger/adapters/folder-lock.js'
 import { type JournalLedger, openJournalReadOnly } from '../ledger/adapters/open-journal.js'
+import { openServiceLog } from './adapters/service-log.js'
 import { temporalExecutable } from './adapters/temporal-executable.js'
 import { type Closing, createClosing } from './closing.js'
 import type { Component, Config } from './config.js'
@@ -35,13 +36,12 @@ import type { Execution } from './execution.js'
 import type { Log } from './log.js'
 import { createOpenProposals } from './open-proposals.js'
 import { followProposals } from './proposal-follower.js'
-import { openServiceLog } from './service-log.js'
 
 /** How often `addresses.json` is compared with where parts listen: Temporal may come later. */
 const addressLookMs = 250
 
-/** A running service. */
-export interface Service {
+/** The product, running. */
+export interface RunningProduct {
   addresses(): Addresses
   health(): Promise<Health>
   close(): Promise<void>
@@ -83,7 +83,7 @@ function createHealth(
  *
  * @throws EvidenceError DATA_FOLDER_INVALID, LEDGER_LOCKED, JOURNAL_DAMAGED, POLICY_INVALID, ADDRESS_IN_USE.
  */
-export async function startService(config: Config, io: ServiceIo): Promise<Service> {
+export async function startProduct(config: Config, io: ServiceIo): Promise<RunningProduct> {
   const folder = await openDataFolder(config.data)
   const log = openServiceLog(join(folder.path, 'service.log'))
   const closing = createClosing(log)
@@ -99,7 +99,7 @@ async function startParts(
   config: Config,
   io: ServiceIo,
   { folder, log, closing }: { folder: DataFolder; log: Log; closing: Closing },
-): Promise<Service> {
+): Promise<RunningProduct> {
   const runs = (...components: readonly Component[]) =>
     components.some((component) => config.components.includes(component))
   if (!runs('ledger'))
@@ -165,9 +165,9 @@ async function startParts(
 async function publish(parts: {
   readonly folder: DataFolder
   readonly closing: Closing
-  readonly health: Service['health']
+  readonly health: RunningProduct['health']
   readonly addresses: () => Addresses
-}): Promise<Service> {
+}): Promise<RunningProduct> {
   const { folder, closing, health, addresses } = parts
   let published = ''
   const tell = async () => {
@@ -196,7 +196,7 @@ async function publish(parts: {
 
 /** Starts the service for a command, which says where it is and what to do next. */
 export const runUp: RunUp = async (config, io) => {
-  const service = await startService(
+  const product = await startProduct(
     { ...config, installTemporal: config.installTemporal || io.install },
     { say: io.out, environment: process.env },
   )
@@ -205,7 +205,7 @@ export const runUp: RunUp = async (config, io) => {
   return {
     closed,
     async close() {
-      await service.close()
+      await product.close()
       end()
     },
   }

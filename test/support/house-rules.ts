@@ -181,7 +181,12 @@ const bannedNames: readonly (readonly [RegExp, string])[] = [
   [/^(Common|Base)[A-Z]|^Common$/, 'put it where it belongs'],
   [/^I[A-Z][a-z]+[A-Z]\w*Port$/, 'a port is named for what the domain wants'],
 ]
-const canonicalNames = ['RuntimeAssetControlService', 'RuntimeAssetController']
+/** Names that the platform gave; what makes one is named after it. */
+const canonicalNames = [
+  'RuntimeAssetControlService',
+  'createRuntimeAssetControlService',
+  'RuntimeAssetController',
+]
 
 export const badNames = (tree: Tree): string[] =>
   [...tree].flatMap(([file, text]) => {
@@ -246,7 +251,7 @@ export const environmentReaders = (tree: Tree): string[] =>
 
 /** The files that may name the side-effect capability: where it is made, minted, used and dealt out. */
 const capabilityFiles =
-  /^src\/(ledger\/writers|runtime\/(side-effects|activities|[\w-]+-activities|asset-control|runtime-asset-control-service)|compose)\.ts$/
+  /^src\/(ledger\/writers|runtime\/(side-effects|[\w-]+-activities|asset-control|asset-ledger)|compose)\.ts$/
 
 export const capabilityHolders = (tree: Tree): string[] =>
   [...tree]

@@ -1,6 +1,5 @@
 import { renameSync, statSync } from 'node:fs'
 import { destination, pino } from 'pino'
-import type { Log } from './log.js'
 
 const logBytesMax = 32 * 1024 * 1024
 
@@ -15,12 +14,13 @@ function turnOver(path: string): void {
 }
 
 /** The log of the service: one JSON object per line, fixed phrases with facts as fields. */
-export function openServiceLog(path: string): Log {
+export function openServiceLog(path: string) {
   turnOver(path)
   const log = pino({ level: 'info' }, destination({ dest: path, sync: true, mode: 0o600 }))
-  return {
-    info: (message, fields = {}) => log.info(fields, message),
-    warn: (message, fields = {}) => log.warn(fields, message),
-    error: (message, fields = {}) => log.error(fields, message),
-  }
+  const at =
+    (level: 'info' | 'warn' | 'error') =>
+    (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+      log[level](fields, message)
+    }
+  return { info: at('info'), warn: at('warn'), error: at('error') }
 }
