@@ -334,6 +334,7 @@ export async function startApi(
     {
       host: config.http.host,
       portalFolder: join(import.meta.dirname, 'portal'),
+      publicTiles: config.tiles === 'public',
     },
   )
   parts.closing.add('http', () => app.close())

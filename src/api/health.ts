@@ -50,7 +50,7 @@ export const health =
         },
       },
       async (_request, reply) => {
-        void reply.type(text).header('cache-control', 'no-store')
+        void reply.type(text).header('cache-control', 'public, max-age=1')
         return ledger.checkpoint().note
       },
     )

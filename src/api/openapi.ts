@@ -22,6 +22,8 @@ const noParts: ApiParts = {
     checkpointsAfter: unused,
     proveInclusion: unused,
     proveConsistency: unused,
+    hashTile: unused,
+    leaves: unused,
   },
   desk: {
     submit: unused,

@@ -51,5 +51,7 @@ export interface ApiOptions {
   readonly host: string
   /** Folder of the built portal; null serves no portal. */
   readonly portalFolder: string | null
+  /** Whether anybody may read the leaves; absent = only who has a token. */
+  readonly publicTiles?: boolean
   readonly logger?: FastifyServerOptions['logger']
 }

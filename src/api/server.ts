@@ -24,6 +24,7 @@ import { proposalRemarks } from './proposal-remarks.js'
 import { proposals } from './proposals.js'
 import { query } from './query.js'
 import { session } from './session.js'
+import { tiles } from './tiles.js'
 import { tokens } from './tokens.js'
 
 const requestTimeoutMs = 60_000
@@ -86,6 +87,7 @@ export async function buildServer(parts: ApiParts, options: ApiOptions): Promise
   ])
     await app.register(resource(parts))
   for (const resource of [evidence, live, metrics]) await app.register(resource(parts, counters))
+  await app.register(tiles(parts, options))
   await servePortal(app, options.portalFolder)
   return app
 }

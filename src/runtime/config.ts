@@ -41,6 +41,8 @@ export interface Config {
   readonly policies: string | undefined
   /** Name of a ledger that this start creates. */
   readonly origin: string | undefined
+  /** Whether anybody may read the leaves, or only who has a token. */
+  readonly tiles: 'public' | 'token'
 }
 
 const hostPort = z.string().transform((text, context): HostPort => {
@@ -87,6 +89,7 @@ const settings = {
   install_temporal: z.boolean(),
   policies: path,
   origin: originForm,
+  tiles: z.enum(['public', 'token'], 'must be public or token'),
 }
 const Settings = z.strictObject(settings).partial()
 type Settings = z.infer<typeof Settings>
@@ -100,6 +103,7 @@ const variables: Readonly<Record<string, Name>> = {
   FRACTALOPS_TEMPORAL: 'temporal',
   FRACTALOPS_COMPONENTS: 'components',
   FRACTALOPS_ORIGIN: 'origin',
+  FRACTALOPS_TILES: 'tiles',
 }
 /** Variables of commands; they configure no service. */
 const commandVariables = ['FRACTALOPS_TOKEN', 'FRACTALOPS_URL']
@@ -159,6 +163,7 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
     installTemporal: chosen.install_temporal ?? false,
     policies: chosen.policies === undefined ? undefined : resolve(cwd, chosen.policies),
     origin: chosen.origin,
+    tiles: chosen.tiles ?? 'token',
   })
 }
 

@@ -1,13 +1,14 @@
 import type { EventReader, EventStore, ProofSource } from '../ledger/event-store.js'
+import type { TileSource } from '../ledger/tiles.js'
 
-/** The reading and proving halves of a ledger. */
-export type LedgerView = EventReader & ProofSource
+/** The reading and proving halves of a ledger, and its tiles. */
+export type LedgerView = EventReader & ProofSource & TileSource
 
 /**
  * What entrances are handed instead of the ledger: the same answers, and no way to append.
  * Nothing that can write is reachable from the object.
  */
-export const readingView = (ledger: EventStore & ProofSource): LedgerView =>
+export const readingView = (ledger: EventStore & ProofSource & TileSource): LedgerView =>
   Object.freeze<LedgerView>({
     capabilities: ledger.capabilities,
     origin: ledger.origin,
@@ -23,4 +24,6 @@ export const readingView = (ledger: EventStore & ProofSource): LedgerView =>
     checkpointsAfter: (size) => ledger.checkpointsAfter(size),
     proveInclusion: (position, size) => ledger.proveInclusion(position, size),
     proveConsistency: (from, to) => ledger.proveConsistency(from, to),
+    hashTile: (level, index, width) => ledger.hashTile(level, index, width),
+    leaves: (from, count) => ledger.leaves(from, count),
   })

@@ -196,18 +196,32 @@ export interface LeafPart {
   readonly end: number
 }
 
-export function decodeLeafPart(buffer: Buffer, at: number): LeafPart | Flaw {
+/** The lasting half of the record at `at`; its payload block need not be in the buffer. */
+export function decodeLeaf(buffer: Buffer, at: number): LeafPart | Flaw {
   const header = decodeRecordHeader(buffer, at)
   if (isFlaw(header)) return header
   const leafAt = at + recordHeaderBytes
   const payloadAt = leafAt + header.leafBytes
-  const end = payloadAt + header.payloadBytes
-  if (end > buffer.length) return { flaw: 'the record is cut off', part: 'leaf' }
+  if (payloadAt > buffer.length) return { flaw: 'the record is cut off', part: 'leaf' }
   const leaf = buffer.subarray(leafAt, payloadAt)
   if (buffer.readUInt32LE(at + 20) !== crc32c(leaf, crc32c(buffer.subarray(at, at + 20)))) {
     return { flaw: 'the leaf does not match its checksum', part: 'leaf' }
   }
-  return { position: position(buffer, at + 12), leaf, payloadAt, end }
+  return {
+    position: position(buffer, at + 12),
+    leaf,
+    payloadAt,
+    end: payloadAt + header.payloadBytes,
+  }
+}
+
+/** The same for a record of which all must be there. */
+export function decodeLeafPart(buffer: Buffer, at: number): LeafPart | Flaw {
+  const header = decodeRecordHeader(buffer, at)
+  if (isFlaw(header)) return header
+  if (at + recordHeaderBytes + header.leafBytes + header.payloadBytes > buffer.length)
+    return { flaw: 'the record is cut off', part: 'leaf' }
+  return decodeLeaf(buffer, at)
 }
 
 /** The record at `at`; leaf, data and metadata are views into `buffer`. */

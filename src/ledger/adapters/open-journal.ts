@@ -3,6 +3,7 @@ import { EvidenceError } from '../../contracts/errors.js'
 import type { EventReader, EventStore, ProofSource, PublishedCheckpoint } from '../event-store.js'
 import { nodeCrypto } from '../node-crypto.js'
 import { type NoteSigner, parseNote, parseVkey, verifyNote } from '../note.js'
+import type { TileSource } from '../tiles.js'
 import { checkpointIntervalMs, createCheckpointPublisher } from './checkpoint-publisher.js'
 import { createCommitQueue } from './commit-queue.js'
 import { checkRequest, prepareRequest } from './draft-check.js'
@@ -15,6 +16,7 @@ import { openKeyFile } from './key-file.js'
 import { type KeptCheckpoints, keptDamage, openKeptCheckpoints } from './kept-checkpoints.js'
 import { type Alarm, createLedgerClock } from './ledger-clock.js'
 import { claimFolder, type LedgerIdentity, readIdentity, writeIdentity } from './ledger-folder.js'
+import { createLeafReader } from './leaf-reader.js'
 import { createRecordReader } from './record-reader.js'
 import { type CutTail, type Replayed, replay } from './recovery.js'
 import { createTreeHashes, type TreeHashes } from './tree-hashes.js'
@@ -41,7 +43,7 @@ export interface JournalOptions {
 }
 
 /** The embedded ledger. */
-export interface JournalLedger extends EventStore, ProofSource {
+export interface JournalLedger extends EventStore, ProofSource, TileSource {
   /** Alarms that last. */
   alarms(): readonly Alarm[]
   /** Why no event is taken any more, or null. */
@@ -283,6 +285,8 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     size: () => index.size,
     ...createReading(index, records, head),
     ...proofsOf(origin, tree, kept, publisher),
+    hashTile: async (level, index, width) => Promise.resolve(tree.hashTile(level, index, width)),
+    leaves: createLeafReader(index, segments),
     alarms: () => (clock.alarm === null ? [] : [clock.alarm]),
     readOnly: () => (queue.sealed?.code === 'LEDGER_READ_ONLY' ? queue.sealed : null),
     async append(request) {

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { EvidenceError } from '../../contracts/errors.js'
 import { consistencySubtrees, inclusionSubtrees, splitOf, type Subtree } from '../merkle.js'
+import { tileWidth } from '../tiles.js'
 import { type HashList, hashList } from './growing-list.js'
 
 /**
@@ -17,6 +18,8 @@ export interface TreeHashes {
   inclusion(index: number, size: number): readonly Uint8Array[]
   /** @throws EvidenceError TREE_RANGE. */
   consistency(from: number, to: number): readonly Uint8Array[]
+  /** `width` complete subtrees of 256^level leaves, from subtree `index` × 256 on. @throws EvidenceError TREE_RANGE. */
+  hashTile(level: number, index: number, width: number): Uint8Array
 }
 
 export function createTreeHashes(): TreeHashes {
@@ -75,6 +78,19 @@ export function createTreeHashes(): TreeHashes {
     consistency(from, to) {
       checkSize(to)
       return consistencySubtrees(from, to).map(hashOf)
+    },
+    hashTile(level, index, width) {
+      const nodes = levels[8 * level]
+      const first = index * tileWidth
+      if (nodes === undefined || first + width > nodes.length) {
+        throw new EvidenceError(
+          'TREE_RANGE',
+          `the ledger has ${leaves.length} leaves: tile ${index} of level ${level} is not ${width} wide`,
+        )
+      }
+      const tile = new Uint8Array(width * 32)
+      for (let at = 0; at < width; at += 1) tile.set(nodes.at(first + at), at * 32)
+      return tile
     },
   }
 }
