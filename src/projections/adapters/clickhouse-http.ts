@@ -75,6 +75,8 @@ interface Ask {
   readonly settings: Settings
   readonly defaultFormat: string
   readonly compress: boolean
+  /** Nothing of the answer is sent before it is complete: `wait_end_of_query`. */
+  readonly whole: boolean
 }
 
 const digest = (text: string) => createHash('sha256').update(text).digest()
@@ -155,6 +157,7 @@ async function askOf(request: IncomingMessage, url: URL, password: string): Prom
     settings,
     defaultFormat: url.searchParams.get('default_format') ?? 'TabSeparated',
     compress: wantsGzip && url.searchParams.get('enable_http_compression') === '1',
+    whole: url.searchParams.get('wait_end_of_query') === '1',
   }
 }
 
@@ -214,8 +217,8 @@ async function send(
   else await pipeline(chunks, response)
 }
 
-async function* joined(first: Uint8Array | undefined, rest: AsyncIterator<Uint8Array>) {
-  if (first !== undefined) yield first
+async function* joined(begun: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>) {
+  yield* begun
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
 }
 
@@ -233,10 +236,16 @@ async function answerRead(engine: Engine, ask: Ask, response: ServerResponse): P
   })
   const rows = answer[Symbol.asyncIterator]()
   // The first piece is awaited before the status line: most errors show by then. A later one cuts
-  // the answer off, so that a part is never taken for the whole.
-  const first = await rows.next()
+  // the answer off, so that a part is never taken for the whole. Who asks to wait for the end hears
+  // of every error instead; what is held for him is bounded by `max_result_bytes`.
+  const begun: Uint8Array[] = []
+  do {
+    const piece = await rows.next()
+    if (piece.done === true) break
+    begun.push(piece.value)
+  } while (ask.whole)
   response.writeHead(200, { ...headersOf(ask, format), 'x-clickhouse-summary': summary(0) })
-  await send(response, ask, joined(first.done === true ? undefined : first.value, rows))
+  await send(response, ask, joined(begun, rows))
 }
 
 function insertOf(sql: string): Insert | null {

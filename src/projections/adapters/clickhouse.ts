@@ -77,6 +77,7 @@ function reading(client: ClickHouseClient, embedded: boolean): WarehouseQueries 
     max_execution_time: querySecondsMax,
     max_memory_usage: String(queryMemoryBytesMax),
     result_overflow_mode: 'throw',
+    wait_end_of_query: 1,
     output_format_json_quote_64bit_integers: 1,
   } as const
   const ask = async (sql: string, parameters: Readonly<Record<string, string>>) => {
