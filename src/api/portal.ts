@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyStatic from '@fastify/static'
 import { EvidenceError } from '../contracts/errors.js'
 
@@ -17,35 +17,44 @@ const longLived = /[/\\]assets[/\\]/
 
 /** Serves the built portal; its own paths all begin with its one page. */
 export async function servePortal(app: FastifyInstance, folder: string | null): Promise<void> {
-  if (folder !== null) {
-    await app.register(async (files) => {
-      // Files are public; what they show is asked for with a session.
-      files.addHook('onRoute', (route) => {
-        route.config = { ...route.config, access: 'open' }
-      })
-      await files.register(fastifyStatic, {
-        root: folder,
-        wildcard: false,
-        cacheControl: false,
-        schemaHide: true,
-        setHeaders(reply, path) {
-          // Built files bear their digest in their name; the page that names them does not.
-          void reply.header(
-            'cache-control',
-            longLived.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
-          )
-        },
-      })
+  if (folder === null) {
+    app.setNotFoundHandler((request) => {
+      throw nothingAt(request)
     })
+    return
   }
-  app.setNotFoundHandler(async (request: FastifyRequest, reply: FastifyReply) => {
-    const path = request.url.split('?')[0] ?? ''
-    const isPage =
-      request.method === 'GET' &&
-      (request.headers.accept ?? '').includes('text/html') &&
-      !path.startsWith('/v1/')
-    if (folder !== null && isPage)
-      return reply.header('cache-control', 'no-cache').sendFile('index.html', folder)
-    throw new EvidenceError('NOT_FOUND', `there is no ${request.method} ${path.slice(0, 200)}`)
+  await app.register(async (files) => {
+    // Files are public; what they show is asked for with a session.
+    files.addHook('onRoute', (route) => {
+      route.config = { ...route.config, access: 'open' }
+    })
+    await files.register(fastifyStatic, {
+      root: folder,
+      wildcard: false,
+      cacheControl: false,
+      schemaHide: true,
+      setHeaders(reply, path) {
+        // Built files bear their digest in their name; the page that names them does not.
+        void reply.header(
+          'cache-control',
+          longLived.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
+        )
+      },
+    })
+    // Here, because only in this scope a reply knows how to send a file of the portal.
+    files.setNotFoundHandler((request, reply) => {
+      if (!asksForPage(request)) throw nothingAt(request)
+      return reply.header('cache-control', 'no-cache').sendFile('index.html')
+    })
   })
 }
+
+const pathOf = (request: FastifyRequest) => request.url.split('?')[0] ?? ''
+
+const asksForPage = (request: FastifyRequest) =>
+  request.method === 'GET' &&
+  (request.headers.accept ?? '').includes('text/html') &&
+  !pathOf(request).startsWith('/v1/')
+
+const nothingAt = (request: FastifyRequest) =>
+  new EvidenceError('NOT_FOUND', `there is no ${request.method} ${pathOf(request).slice(0, 200)}`)
