@@ -8,7 +8,7 @@ const unused = (): never => {
 /** Parts that are there for their types only. */
 const noParts: ApiParts = {
   ledger: {
-    capabilities: { sequencedOnAppend: true, multiStreamAtomic: false },
+    capabilities: { sequencedOnAppend: true, multiStreamAtomic: true },
     origin: 'fractalops.local/0000000000000000',
     vkey: '',
     size: unused,

@@ -12,11 +12,20 @@ const statusOf: Record<ErrorKind, number> = {
   'too-large': 413,
   unsupported: 415,
   untrusted: 422,
+  busy: 429,
   unavailable: 503,
   tampered: 500,
 }
 
-const retryAfterSeconds = '1'
+const retryAfterMsDefault = 1_000
+
+/** When to come again, in whole seconds, where that helps at all. */
+function retryAfterOf({ details }: EvidenceError): string {
+  const { retryAfterMs } = details
+  return String(
+    Math.ceil((typeof retryAfterMs === 'number' ? retryAfterMs : retryAfterMsDefault) / 1_000),
+  )
+}
 
 /** The one form in which an error leaves over HTTP (RFC 9457). */
 export function problemOf(error: EvidenceError, instance?: string): Problem {
@@ -84,7 +93,8 @@ export function replyWithProblem(
   if (problem.status >= 500)
     request.log.error({ route: request.routeOptions.url, code: known.code }, 'request refused')
   if (problem.status === 401) void reply.header('www-authenticate', 'Bearer realm="fractalops"')
-  if (problem.status === 503) void reply.header('retry-after', retryAfterSeconds)
+  if (problem.status === 503 || problem.status === 429)
+    void reply.header('retry-after', retryAfterOf(known))
   return reply.code(problem.status).send(JSON.stringify(problem))
 }
 

@@ -158,7 +158,7 @@ export const errorTable = {
     remedy: 'A write failed; free the disk or mend it, then start again.',
   },
   LEDGER_BUSY: {
-    kind: 'unavailable',
+    kind: 'busy',
     remedy: 'Wait a moment and send the same event again with the same id.',
   },
   DISK_FULL: {
@@ -220,6 +220,7 @@ export interface FieldProblem {
 export class EvidenceError extends Error {
   readonly kind: ErrorKind
   readonly remedy: string
+  /** What a program may need beside the code; `retryAfterMs` says when to come again. */
   readonly details: Readonly<Record<string, unknown>>
   readonly fields: readonly FieldProblem[]
 

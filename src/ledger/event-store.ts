@@ -94,6 +94,7 @@ export type Delivery =
 export interface StoreCapabilities {
   /** Receipts carry their position at once, because sequencing is part of the commit. */
   readonly sequencedOnAppend: boolean
+  /** `appendTogether` takes more than one stream. */
   readonly multiStreamAtomic: boolean
 }
 
@@ -133,10 +134,20 @@ export interface EventStore extends EventReader {
    * stream, type, content type and data bytes, the original receipts are answered.
    *
    * @throws EvidenceError EVENT_ID_REUSED id taken by other content, or only some ids known;
-   * REVISION_CONFLICT with details `{expected, actual}`; EVENT_TOO_LARGE; LEDGER_BUSY;
-   * LEDGER_READ_ONLY; DISK_FULL.
+   * REVISION_CONFLICT with details `{project, stream, expected, actual}`; EVENT_TOO_LARGE;
+   * LEDGER_BUSY with details `{retryAfterMs}`; LEDGER_READ_ONLY; DISK_FULL.
    */
   append(request: AppendRequest): Promise<readonly Receipt[]>
+  /**
+   * Appends to several streams together or not at all, each with an expected revision of its own;
+   * no stream stands there twice, and the bounds of one request hold for all of them together.
+   * Answers the receipts of each request, in order. Ids are judged over the whole: all known with
+   * the same content = the original receipts, only some known = EVENT_ID_REUSED. Needs
+   * `capabilities.multiStreamAtomic`.
+   *
+   * @throws EvidenceError as `append`; REVISION_CONFLICT names the stream in its details.
+   */
+  appendTogether(requests: readonly AppendRequest[]): Promise<readonly (readonly Receipt[])[]>
   close(): Promise<void>
 }
 

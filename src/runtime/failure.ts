@@ -6,7 +6,7 @@ import type { Log } from './log.js'
 
 /** Whether the same attempt may succeed later: an outage ends, and a moved revision is read again. */
 export const isRetryable = (error: EvidenceError): boolean =>
-  error.kind === 'unavailable' || error.code === 'REVISION_CONFLICT'
+  error.kind === 'unavailable' || error.kind === 'busy' || error.code === 'REVISION_CONFLICT'
 
 /**
  * The one map from errors to Temporal failures. A failure is kept in a workflow history, so it says

@@ -17,6 +17,8 @@ import type { TreeHashes } from './tree-hashes.js'
 /** Bounds of what waits; beyond them callers are told LEDGER_BUSY. */
 export const queueEventsMax = 65_536
 export const queueBytesMax = 256 * 1024 * 1024
+/** When a refused caller may come again: about as long as a full queue takes to reach the disk. */
+export const busyRetryMs = 1_000
 /** A group takes further requests until it holds this much; one request is never divided. */
 export const groupEventsMax = 8_192
 export const groupBytesTarget = 8 * 1024 * 1024
@@ -121,7 +123,9 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
         waitingBytes + request.bytes > queueBytesMax
       ) {
         return Promise.reject(
-          new EvidenceError('LEDGER_BUSY', `${waitingEvents} events wait for the disk`),
+          new EvidenceError('LEDGER_BUSY', `${waitingEvents} events wait for the disk`, {
+            details: { retryAfterMs: busyRetryMs, waitingEvents, waitingBytes },
+          }),
         )
       }
       return new Promise((resolve, reject) => {

@@ -19,6 +19,8 @@ export const requestBytesMax = 64 * 1024 * 1024
 
 /** One event with its salts and digests: everything about it that does not depend on its place. */
 export interface PreparedEvent {
+  readonly project: string
+  readonly stream: string
   readonly draft: EventDraft
   readonly dataSalt: Uint8Array
   readonly metadataSalt: Uint8Array
@@ -26,10 +28,10 @@ export interface PreparedEvent {
   readonly metadataSha256: string
 }
 
+/** What is appended together or not at all. */
 export interface PreparedRequest {
-  readonly project: string
-  readonly stream: string
-  readonly expected: AppendRequest['expected']
+  /** The streams it goes to and the revision each must have; none stands here twice. */
+  readonly streams: readonly Pick<AppendRequest, 'project' | 'stream' | 'expected'>[]
   readonly events: readonly PreparedEvent[]
   /** Bytes of data and metadata together. */
   readonly bytes: number
@@ -40,27 +42,43 @@ const invalid = (detail: string, pointer: string) =>
     fields: [{ pointer, detail }],
   })
 
-/** Checks a request as far as that needs no ledger. @throws EvidenceError STREAM_INVALID, REQUEST_INVALID, EVENT_TOO_LARGE, EVENT_ID_REUSED. */
-export function checkRequest({ project, stream, expected, events }: AppendRequest): void {
-  checkStream(project, stream)
-  const isRevision = typeof expected === 'number' && Number.isSafeInteger(expected) && expected >= 0
-  if (!isRevision && expected !== 'any' && expected !== 'none' && expected !== 'exists') {
-    throw invalid('must be any, none, exists or a revision', '/expected')
-  }
-  if (events.length < 1) throw invalid('must hold an event', '/events')
-  if (events.length > batchEventsMax)
-    throw new EvidenceError('EVENT_TOO_LARGE', `a request holds at most ${batchEventsMax} events`)
+/**
+ * Checks what is to be appended together, as far as that needs no ledger.
+ *
+ * @throws EvidenceError STREAM_INVALID, REQUEST_INVALID, EVENT_TOO_LARGE, EVENT_ID_REUSED.
+ */
+export function checkRequests(requests: readonly AppendRequest[]): void {
+  if (requests.length < 1) throw invalid('must hold a request', '/requests')
+  const streams = new Set<string>()
   const ids = new Set<string>()
   let bytes = 0
-  for (const [i, draft] of events.entries()) {
-    checkDraft(draft, `/events/${i}`)
-    if (ids.has(draft.id))
-      throw new EvidenceError('EVENT_ID_REUSED', `the id ${draft.id} stands twice in one request`)
-    ids.add(draft.id)
-    bytes += draft.data.length + draft.metadata.length
+  for (const [i, request] of requests.entries()) {
+    const pointer = requests.length === 1 ? '' : `/requests/${i}`
+    checkTarget(request, pointer)
+    const stream = `${request.project}\n${request.stream}`
+    if (streams.has(stream)) throw invalid('names a stream twice', `${pointer}/stream`)
+    streams.add(stream)
+    if (ids.size + request.events.length > batchEventsMax)
+      throw new EvidenceError('EVENT_TOO_LARGE', `a request holds at most ${batchEventsMax} events`)
+    for (const [n, draft] of request.events.entries()) {
+      checkDraft(draft, `${pointer}/events/${n}`)
+      if (ids.has(draft.id))
+        throw new EvidenceError('EVENT_ID_REUSED', `the id ${draft.id} stands twice in one request`)
+      ids.add(draft.id)
+      bytes += draft.data.length + draft.metadata.length
+    }
   }
   if (bytes > requestBytesMax)
     throw new EvidenceError('EVENT_TOO_LARGE', `a request carries at most ${requestBytesMax} bytes`)
+}
+
+function checkTarget({ project, stream, expected, events }: AppendRequest, pointer: string): void {
+  checkStream(project, stream)
+  const isRevision = typeof expected === 'number' && Number.isSafeInteger(expected) && expected >= 0
+  if (!isRevision && expected !== 'any' && expected !== 'none' && expected !== 'exists') {
+    throw invalid('must be any, none, exists or a revision', `${pointer}/expected`)
+  }
+  if (events.length < 1) throw invalid('must hold an event', `${pointer}/events`)
 }
 
 function checkDraft(draft: EventDraft, pointer: string): void {
@@ -94,28 +112,30 @@ function checkDraft(draft: EventDraft, pointer: string): void {
  * Copies the bytes, so that the caller may reuse its buffers, and salts and digests them. This
  * runs before the request enters the queue, while the disk is busy with the group before.
  */
-export function prepareRequest(request: AppendRequest): PreparedRequest {
-  let bytes = 0
-  const events = request.events.map((draft) => {
-    const salts = randomBytes(2 * saltBytes)
-    const dataSalt = salts.subarray(0, saltBytes)
-    const metadataSalt = salts.subarray(saltBytes)
-    const data = Uint8Array.from(draft.data)
-    const metadata = Uint8Array.from(draft.metadata)
-    bytes += data.length + metadata.length
-    return {
-      draft: { ...draft, data, metadata },
-      dataSalt,
-      metadataSalt,
-      dataSha256: hexOf(dataDigest(nodeCrypto.sha256, dataSalt, data)),
-      metadataSha256: hexOf(metadataDigest(nodeCrypto.sha256, metadataSalt, metadata)),
-    }
-  })
+export function prepareRequests(requests: readonly AppendRequest[]): PreparedRequest {
+  const events = requests.flatMap(({ project, stream, events }) =>
+    events.map((draft) => prepareEvent(project, stream, draft)),
+  )
   return {
-    project: request.project,
-    stream: request.stream,
-    expected: request.expected,
+    streams: requests.map(({ project, stream, expected }) => ({ project, stream, expected })),
     events,
-    bytes,
+    bytes: events.reduce((sum, { draft }) => sum + draft.data.length + draft.metadata.length, 0),
+  }
+}
+
+function prepareEvent(project: string, stream: string, draft: EventDraft): PreparedEvent {
+  const salts = randomBytes(2 * saltBytes)
+  const dataSalt = salts.subarray(0, saltBytes)
+  const metadataSalt = salts.subarray(saltBytes)
+  const data = Uint8Array.from(draft.data)
+  const metadata = Uint8Array.from(draft.metadata)
+  return {
+    project,
+    stream,
+    draft: { ...draft, data, metadata },
+    dataSalt,
+    metadataSalt,
+    dataSha256: hexOf(dataDigest(nodeCrypto.sha256, dataSalt, data)),
+    metadataSha256: hexOf(metadataDigest(nodeCrypto.sha256, metadataSalt, metadata)),
   }
 }

@@ -3,7 +3,7 @@ import { alarmCleared, alarmRaised } from '../../contracts/ledger.js'
 import { hexOf, utf8 } from '../encoding.js'
 import { encodeFact } from '../facts.js'
 import { nodeCrypto } from '../node-crypto.js'
-import { type PreparedRequest, prepareRequest } from './draft-check.js'
+import { type PreparedRequest, prepareRequests } from './draft-check.js'
 
 /** Something about the ledger that a person must look at, as long as it lasts. */
 export interface Alarm {
@@ -48,12 +48,14 @@ export function createLedgerClock(options: {
     : null
 
   const eventOf = (contract: typeof alarmRaised, data: Alarm) =>
-    prepareRequest({
-      project: ledgerProject,
-      stream: ledgerStream(origin),
-      expected: 'any',
-      events: [encodeFact({ contract, id: randomUUID(), data }, 'ledger')],
-    })
+    prepareRequests([
+      {
+        project: ledgerProject,
+        stream: ledgerStream(origin),
+        expected: 'any',
+        events: [encodeFact({ contract, id: randomUUID(), data }, 'ledger')],
+      },
+    ])
 
   return {
     get alarm() {

@@ -1,12 +1,18 @@
 import { join } from 'node:path'
 import { EvidenceError } from '../../contracts/errors.js'
-import type { EventReader, EventStore, ProofSource, PublishedCheckpoint } from '../event-store.js'
+import type {
+  AppendRequest,
+  EventReader,
+  EventStore,
+  ProofSource,
+  PublishedCheckpoint,
+} from '../event-store.js'
 import { nodeCrypto } from '../node-crypto.js'
 import { type NoteSigner, parseNote, parseVkey, verifyNote } from '../note.js'
 import type { TileSource } from '../tiles.js'
 import { checkpointIntervalMs, createCheckpointPublisher } from './checkpoint-publisher.js'
 import { createCommitQueue } from './commit-queue.js'
-import { checkRequest, prepareRequest } from './draft-check.js'
+import { checkRequests, prepareRequests } from './draft-check.js'
 import { createHeadSignal, createReading } from './event-pages.js'
 import { type FilePort, nodeFiles } from './file-port.js'
 import { type FolderLock, lockFolder } from './folder-lock.js'
@@ -164,7 +170,7 @@ export async function openJournalReadOnly(options: {
   }
 }
 
-const capabilities = { sequencedOnAppend: true, multiStreamAtomic: false }
+const capabilities = { sequencedOnAppend: true, multiStreamAtomic: true }
 
 /** Notes the key of the signer in the identity, first or after a change, before it signs anything. */
 async function withKey(
@@ -277,6 +283,11 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
       await lock.release()
     }
   }
+  const append = async (requests: readonly AppendRequest[]) => {
+    checkRequests(requests)
+    if (queue.sealed !== null) throw queue.sealed
+    return queue.append(prepareRequests(requests))
+  }
   let closing: Promise<void> | undefined
   const ledger: JournalLedger = {
     capabilities,
@@ -289,10 +300,11 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     leaves: createLeafReader(index, segments),
     alarms: () => (clock.alarm === null ? [] : [clock.alarm]),
     readOnly: () => (queue.sealed?.code === 'LEDGER_READ_ONLY' ? queue.sealed : null),
-    async append(request) {
-      checkRequest(request)
-      if (queue.sealed !== null) throw queue.sealed
-      return queue.append(prepareRequest(request))
+    append: (request) => append([request]),
+    async appendTogether(requests) {
+      const receipts = await append(requests)
+      let from = 0
+      return requests.map(({ events }) => receipts.slice(from, (from += events.length)))
     },
     close: () => (closing ??= close()),
   }

@@ -76,9 +76,8 @@ export function createGroupSequencer(
       : takenOf(event.leaf, event.position, event.data?.bytes ?? null)
   }
 
-  const place = (request: PreparedRequest, prepared: PreparedEvent): Receipt => {
-    const { project, stream } = request
-    const { draft } = prepared
+  const place = (prepared: PreparedEvent): Receipt => {
+    const { project, stream, draft } = prepared
     const head = headOf(project, stream)
     const typeKey = `${project}\n${draft.type}`
     const typeSeq = typeSizes.get(typeKey) ?? index.typeSize(project, draft.type)
@@ -117,9 +116,11 @@ export function createGroupSequencer(
       // Law 7: ids before revisions, or a retry would meet the revision that its first try made.
       const taken = request.events.map(({ draft }) => takenBy(draft.id))
       if (taken.some((other) => other !== undefined)) return repeat(request, taken)
-      const { size } = headOf(request.project, request.stream)
-      if (!isExpected(request.expected, size)) return { error: conflict(request, size) }
-      return { receipts: request.events.map((event) => place(request, event)) }
+      for (const target of request.streams) {
+        const { size } = headOf(target.project, target.stream)
+        if (!isExpected(target.expected, size)) return { error: conflict(target, size) }
+      }
+      return { receipts: request.events.map(place) }
     },
   }
 }
@@ -137,12 +138,13 @@ const takenOf = (leaf: Leaf, position: number, data: Uint8Array | null): Taken =
 /** Answers the original receipts when every event is the same one again. */
 function repeat(request: PreparedRequest, taken: readonly (Taken | undefined)[]): Outcome {
   const receipts: Receipt[] = []
-  for (const [i, { draft }] of request.events.entries()) {
+  for (const [i, prepared] of request.events.entries()) {
+    const { draft } = prepared
     const first = taken[i]
     const difference =
       first === undefined
         ? 'of the request is new, though others of it are known'
-        : differenceOf(request, draft, first)
+        : differenceOf(prepared, first)
     if (first === undefined || difference !== undefined) {
       const error = new EvidenceError('EVENT_ID_REUSED', `the event ${draft.id} ${difference}`, {
         details: { id: draft.id },
@@ -161,12 +163,8 @@ function repeat(request: PreparedRequest, taken: readonly (Taken | undefined)[])
   return { receipts }
 }
 
-function differenceOf(
-  request: PreparedRequest,
-  draft: PreparedEvent['draft'],
-  first: Taken,
-): string | undefined {
-  if (first.project !== request.project || first.stream !== request.stream)
+function differenceOf({ project, stream, draft }: PreparedEvent, first: Taken): string | undefined {
+  if (first.project !== project || first.stream !== stream)
     return 'stands on the ledger in another stream'
   if (first.type !== draft.type) return 'stands on the ledger with another type'
   if (first.contentType !== draft.contentType)
@@ -182,11 +180,14 @@ const isExpected = (expected: ExpectedRevision, size: number): boolean =>
   (expected === 'exists' && size > 0) ||
   (typeof expected === 'number' && expected === size - 1)
 
-function conflict({ expected, stream }: PreparedRequest, size: number): EvidenceError {
+function conflict(
+  { project, stream, expected }: PreparedRequest['streams'][number],
+  size: number,
+): EvidenceError {
   const actual = size === 0 ? null : size - 1
   return new EvidenceError(
     'REVISION_CONFLICT',
     `the stream ${stream} ${actual === null ? 'has no event' : `is at revision ${actual}`}, expected was ${expected}`,
-    { details: { expected, actual } },
+    { details: { project, stream, expected, actual } },
   )
 }

@@ -5,6 +5,7 @@ import { utf8 } from '../../../src/ledger/encoding.js'
 import { leafHash, verifyConsistency, verifyInclusion } from '../../../src/ledger/merkle.js'
 import { nodeCrypto } from '../../../src/ledger/node-crypto.js'
 import { collect, draft, request } from '../../support/ledger.js'
+import { appendingTogether } from './atomic-append.js'
 
 export type Subject = EventStore & ProofSource
 
@@ -15,6 +16,7 @@ export type Subject = EventStore & ProofSource
 export function eventStoreConformance(t: Test, open: (t: Test) => Promise<Subject>): void {
   appending(t, open)
   idempotency(t, open)
+  appendingTogether(t, open)
   reading(t, open)
   subscribing(t, open)
   proving(t, open)
