@@ -20,8 +20,8 @@ export interface CheckpointPublisher {
   notify(): void
   /** Publishes now what is not yet covered; used on open and close. */
   flush(): Promise<void>
-  /** Publishes nothing any more. */
-  end(): void
+  /** Publishes nothing any more; resolves when what was under way is done. */
+  end(): Promise<void>
   /** Waits for a checkpoint with more than `size` leaves. @throws EvidenceError LEDGER_BUSY, LEDGER_READ_ONLY. */
   waitBeyond(size: number, timeoutMs: number): Promise<void>
 }
@@ -72,7 +72,7 @@ export function createCheckpointPublisher(options: {
 
   const run = async () => {
     try {
-      while (failure === null && latest?.size !== tree.size) {
+      while (failure === null && !ended && latest?.size !== tree.size) {
         await publish()
         await wait(intervalMs)
       }
@@ -106,8 +106,9 @@ export function createCheckpointPublisher(options: {
         )
       })
     },
-    end() {
+    async end() {
       ended = true
+      await running
       const reason = new EvidenceError('SERVICE_NOT_RUNNING', 'the ledger is closed')
       for (const waiter of waiters) waiter.reject(reason)
     },

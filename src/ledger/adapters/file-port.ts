@@ -1,5 +1,5 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 
 /** One open file of the ledger. Every method rejects with the system's error (`code` names it). */
 export interface LedgerFile {
@@ -20,8 +20,11 @@ export interface FilePort {
   /** `create` fails when the file exists; `write` opens an existing file for reading and writing. */
   open(path: string, mode: 'read' | 'write' | 'create'): Promise<LedgerFile>
   readWhole(path: string): Promise<Uint8Array | undefined>
+  /** Permission bits; undefined when there is no such file. */
+  modeOf(path: string): Promise<number | undefined>
   /** Names in a folder, sorted; empty when there is no such folder. */
   list(folder: string): Promise<readonly string[]>
+  /** Makes a folder and those above it that are missing; when it resolves they survive a power cut. */
   createFolder(path: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   remove(path: string): Promise<void>
@@ -75,6 +78,14 @@ export const nodeFiles: FilePort = {
       throw error
     }
   },
+  async modeOf(path) {
+    try {
+      return (await stat(path)).mode & 0o777
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT')) return undefined
+      throw error
+    }
+  },
   async list(folder) {
     try {
       return (await readdir(folder)).sort()
@@ -84,18 +95,25 @@ export const nodeFiles: FilePort = {
     }
   },
   async createFolder(path) {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    const first = await mkdir(path, { recursive: true, mode: 0o700 })
+    if (first === undefined) return
+    for (let made = resolve(path); ; made = dirname(made)) {
+      await syncFolder(dirname(made))
+      if (made === resolve(first)) return
+    }
   },
   rename,
   remove: (path) => rm(path, { force: true }),
-  async syncFolder(path) {
-    const handle = await open(path, 'r')
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  },
+  syncFolder,
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
 }
 
 /** Bytes that did not become durable, and whether the file is as it was before. */

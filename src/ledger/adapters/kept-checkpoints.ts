@@ -110,12 +110,16 @@ export async function openKeptCheckpoints(
   for (const frame of frames) kept.add(frame)
   let file: LedgerFile | undefined
   if (content !== undefined) file = await files.open(path, mode)
-  else if (mode === 'write') {
-    file = await files.open(path, 'create')
+  else if (mode === 'write') file = await files.open(path, 'create')
+  if (mode === 'write' && file !== undefined) {
+    if (tail.kind === 'torn') await file.truncate(tail.offset)
+    // Its sync may have failed, and the system may think it clean since: it is written again.
+    const last = frames.at(-1)?.offset ?? tail.offset
+    if (content !== undefined) await file.write(content.subarray(last, tail.offset), last)
+    await file.sync()
+    // Always: whoever created a file of the ledger may have been killed before its name was synced.
     await files.syncFolder(folder)
   }
-  if (mode === 'write' && tail.kind === 'torn') await file?.truncate(tail.offset)
-  if (mode === 'write') await file?.sync()
   return keptOver(kept, file, tail.offset)
 }
 

@@ -5,13 +5,12 @@ import {
   type KeyObject,
   sign,
 } from 'node:crypto'
-import { chmod, mkdir, open, readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { EvidenceError } from '../../contracts/errors.js'
 import { base64Of, bytesOfBase64, concatBytes } from '../encoding.js'
 import { nodeCrypto } from '../node-crypto.js'
 import { ed25519Note, formatVkey, keyIdOf, type NoteSigner } from '../note.js'
-import { isSystemError } from './file-port.js'
+import { type FilePort, nodeFiles, replaceFile } from './file-port.js'
 
 const keyHead = 'PRIVATE+KEY+'
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex')
@@ -33,42 +32,35 @@ export async function openKeyFile(
   path: string,
   name: string,
   mayCreate: boolean,
+  files: FilePort = nodeFiles,
 ): Promise<NoteSigner> {
-  const text = await readKey(path)
-  if (text !== undefined) return parseKey(path, text, name)
+  const text = await readKey(files, path)
+  if (text !== undefined) {
+    // Who made it may have been killed before its name was synced, and it is about to be used.
+    if (mayCreate) await files.syncFolder(dirname(path))
+    return parseKey(path, text, name)
+  }
   if (!mayCreate) throw unusable(path, 'it is missing, and this ledger was signed with it before')
   const { privateKey } = generateKeyPairSync('ed25519')
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const handle = await open(path, 'wx', 0o600)
-  try {
-    // The mode at creation is subject to the umask of the process, which may only take away.
-    await handle.writeFile(formatKey(privateKey, name))
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await chmod(path, 0o600)
-  const folder = await open(dirname(path), 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
+  await files.createFolder(dirname(path))
+  // If we stop before the rename, the next start finds no key and makes another: none was used yet.
+  await replaceFile(files, path, Buffer.from(formatKey(privateKey, name)))
   return signerOf(privateKey, name)
 }
 
-async function readKey(path: string): Promise<string | undefined> {
+async function readKey(files: FilePort, path: string): Promise<string | undefined> {
   try {
-    const { mode } = await stat(path)
+    const mode = await files.modeOf(path)
+    if (mode === undefined) return undefined
     if ((mode & 0o077) !== 0) {
       throw unusable(
         path,
-        `others may read or change it (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`,
+        `others may read or change it (mode ${mode.toString(8).padStart(4, '0')})`,
       )
     }
-    return await readFile(path, 'utf8')
+    const bytes = await files.readWhole(path)
+    return bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8')
   } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined
     if (error instanceof EvidenceError) throw error
     throw unusable(path, 'it cannot be read', error)
   }

@@ -80,7 +80,7 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
     const claimed = await claimFolder(files, folder, options.origin)
     const signerFor =
       options.signerFor ??
-      ((name, mayCreate) => openKeyFile(join(folder, 'checkpoint.key'), name, mayCreate))
+      ((name, mayCreate) => openKeyFile(join(folder, 'checkpoint.key'), name, mayCreate, files))
     const signer = await signerFor(claimed.origin, claimed.keys.length === 0)
     const identity = await withKey(files, folder, claimed, signer)
     kept = await openKeptCheckpoints(files, folder, identity.origin, 'write')
@@ -277,10 +277,13 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
       // Covered by a checkpoint, the last events can never be taken for a torn write.
       if (queue.sealed?.code !== 'LEDGER_READ_ONLY') await publisher.flush()
     } finally {
-      publisher.end()
-      for (const { file } of segments) await file.close()
-      await kept.close()
-      await lock.release()
+      await publisher.end()
+      try {
+        for (const { file } of segments) await file.close()
+        await kept.close()
+      } finally {
+        await lock.release()
+      }
     }
   }
   const append = async (requests: readonly AppendRequest[]) => {

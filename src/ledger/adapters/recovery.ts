@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Leaf } from '../../contracts/leaf.js'
 import { leafPrefix } from '../../contracts/leaf.js'
 import type { FilePort } from './file-port.js'
-import { groupFrameBytes, isFlaw } from './journal-format.js'
+import { encodeSegmentHeader, groupFrameBytes, isFlaw } from './journal-format.js'
 import type { JournalIndex } from './journal-index.js'
 import type { KeptCheckpoints } from './kept-checkpoints.js'
 import {
@@ -109,7 +109,10 @@ export async function replay(options: ReplayOptions): Promise<Replayed> {
         if (!isLast) throw damaged(name, read.flaw.offset, read.flaw.flaw)
         cut = await judgeTail(segment, read.end, read.flaw, options)
       }
-      if (isLast && options.repair) await settleTail(segment, read.lastGroup, end)
+      if (isLast && options.repair) {
+        await settleTail(segment, read.lastGroup, end)
+        await files.syncFolder(segmentsFolder(folder))
+      }
     }
     checkKept(kept, tree, names.at(-1) ?? 'journal', end)
   } catch (error) {
@@ -224,12 +227,14 @@ async function judgeTail(
 }
 
 /**
- * Cuts the torn tail off and makes the last group durable. Its bytes may be in the page cache
- * only, and after a failed sync the system may think them clean: they are written again.
+ * Cuts the torn tail off and makes the last group durable, or the header when there is none. The
+ * bytes may be in the page cache only, and after a failed sync the system may think them clean:
+ * they are written again.
  */
-async function settleTail({ file }: Segment, lastGroup: ScannedGroup | null, end: number) {
+async function settleTail({ file, header }: Segment, lastGroup: ScannedGroup | null, end: number) {
   if ((await file.size()) > end) await file.truncate(end)
-  if (lastGroup !== null && lastGroup.offset + groupFrameBytes + lastGroup.frame.bytes === end) {
+  if (lastGroup === null) await file.write(encodeSegmentHeader(header), 0)
+  else if (lastGroup.offset + groupFrameBytes + lastGroup.frame.bytes === end) {
     const bytes = Buffer.alloc(lastGroup.frame.bytes + groupFrameBytes)
     await file.read(bytes, lastGroup.offset)
     await file.write(bytes, lastGroup.offset)

@@ -1,0 +1,21 @@
+import t from 'tap'
+import { createDisk } from '../support/disk.js'
+import { everyCall } from '../support/every-call.js'
+import { appendingStory, nothingTold } from '../support/fault-story.js'
+import { temporaryFolder } from '../support/ledger.js'
+
+t.test('creation, appends, roll-over, checkpoints and closing survive every fault', async (t) => {
+  const folder = await temporaryFolder(t)
+  const beginning = { disk: createDisk(), told: nothingTold() }
+
+  const calls = await everyCall(t, folder, appendingStory(true), beginning)
+
+  const seen = new Set(calls.map(({ method }) => method))
+  for (const method of ['create', 'write', 'sync', 'rename', 'remove', 'syncFolder', 'close'])
+    t.ok(seen.has(method), `the story calls ${method}`)
+})
+
+t.test('appends beside the publishing of checkpoints survive every fault', async (t) => {
+  const beginning = { disk: createDisk(), told: nothingTold() }
+  await everyCall(t, await temporaryFolder(t), appendingStory(false), beginning)
+})
