@@ -350,7 +350,7 @@ export async function startApi(
   return { url }
 }
 
-/** Exactly what the API is given; `test/api/law-3.test.ts` walks through it. */
+/** Exactly what the API is given; `test/compose.test.ts` walks through it. */
 export function apiParts(
   { view, recorder, clients, engine, assets, identities, desk }: Domain,
   sessions: Sessions,
