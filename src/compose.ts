@@ -10,6 +10,7 @@ import { EvidenceError } from './contracts/errors.js'
 import { ledgerStream } from './ledger/adapters/ledger-clock.js'
 import { type JournalLedger, openJournal } from './ledger/adapters/open-journal.js'
 import { openKeyFile } from './ledger/adapters/key-file.js'
+import type { RawLeafWriter } from './ledger/raw-leaf.js'
 import { createClientWriter, createLedgerWriter, createRecordWriter } from './ledger/writers.js'
 import { openClickHouse } from './projections/adapters/clickhouse.js'
 import { startWarehouse } from './projections/adapters/warehouse-child.js'
@@ -68,6 +69,7 @@ export async function openLedger(
     folder: folder.ledger,
     now: () => Date.now(),
     ...(config.origin === undefined ? {} : { origin: config.origin }),
+    interoperability: config.interoperability,
     signerFor: (origin, mayCreate) =>
       openKeyFile(join(folder.keys, 'checkpoint.key'), origin, mayCreate),
     onAlarm: ({ alarm }, change) => log.warn('ledger alarm', { alarm, change }),
@@ -129,6 +131,11 @@ export function openDomain(ledger: JournalLedger) {
     view,
     recorder,
     clients: createClientWriter(ledger),
+    // Bound to this one way of writing: nothing else of the ledger is reachable from it.
+    rawLeaves: ledger.interoperability
+      ? Object.freeze<RawLeafWriter>({ addRaw: (leaf) => ledger.addRaw(leaf) })
+      : null,
+    interoperability: ledger.interoperability,
     engine,
     assets,
     identities,
@@ -334,7 +341,7 @@ export async function startApi(
     {
       host: config.http.host,
       portalFolder: join(import.meta.dirname, 'portal'),
-      publicTiles: config.tiles === 'public',
+      publicTiles: config.tiles === 'public' || domain.interoperability,
     },
   )
   parts.closing.add('http', () => app.close())
@@ -352,7 +359,7 @@ export async function startApi(
 
 /** Exactly what the API is given; `test/compose.test.ts` walks through it. */
 export function apiParts(
-  { view, recorder, clients, engine, assets, identities, desk }: Domain,
+  { view, recorder, clients, rawLeaves, engine, assets, identities, desk }: Domain,
   sessions: Sessions,
   parts: {
     readonly warehouse: OpenWarehouse | undefined
@@ -368,6 +375,7 @@ export function apiParts(
     sessions,
     recorder,
     clients,
+    rawLeaves,
     policies: engine,
     assets: createAssetViews(view, assets),
     queries: {

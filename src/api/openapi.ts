@@ -53,6 +53,7 @@ const noParts: ApiParts = {
   },
   recorder: { record: unused },
   clients: { appendClient: unused },
+  rawLeaves: { addRaw: unused },
   policies: { prepare: unused },
   assets: { list: unused, get: unused, positionAt: unused },
   queries: { query: unused },

@@ -1,5 +1,6 @@
 import type { FastifyServerOptions } from 'fastify'
 import type { HudView } from '../contracts/http.js'
+import type { RawLeafWriter } from '../ledger/raw-leaf.js'
 import type { ClientWriter, RecordWriter } from '../ledger/writers.js'
 import type { WarehouseQueries } from '../projections/warehouse.js'
 import type { PolicyEngine } from '../proposals/policy-engine.js'
@@ -39,6 +40,8 @@ export interface ApiParts {
   readonly sessions: Sessions
   readonly recorder: RecordWriter
   readonly clients: ClientWriter
+  /** Null in a ledger that takes no raw leaves: then `/add` is not there. */
+  readonly rawLeaves: RawLeafWriter | null
   readonly policies: PolicyEngine
   readonly assets: AssetViews
   readonly queries: WarehouseQueries

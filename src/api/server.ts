@@ -17,6 +17,7 @@ import { live } from './live.js'
 import { createCounters, metrics } from './metrics.js'
 import type { ApiOptions, ApiParts } from './parts.js'
 import { policies } from './policies.js'
+import { rawLeaves } from './raw-leaves.js'
 import { securityHeaders, servePortal } from './portal.js'
 import { replyWithProblem } from './problem.js'
 import { proposalDecisions } from './proposal-decisions.js'
@@ -84,6 +85,7 @@ export async function buildServer(parts: ApiParts, options: ApiOptions): Promise
     policies,
     hud,
     health,
+    rawLeaves,
   ])
     await app.register(resource(parts))
   for (const resource of [evidence, live, metrics]) await app.register(resource(parts, counters))

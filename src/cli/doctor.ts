@@ -1,5 +1,6 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import * as z from 'zod'
 import { loadConfig } from '../runtime/config.js'
 import { trustLevel } from '../runtime/hud.js'
 import { type Command, type Context, readArgs } from './command.js'
@@ -89,6 +90,15 @@ async function ledgerState(data: string, { offline }: Context): Promise<Finding>
   return {
     what: 'ledger',
     status: 'ok',
-    detail: isRunning ? 'a service runs on it' : 'no service runs on it',
+    detail: `${isRunning ? 'a service runs on it' : 'no service runs on it'}${kindOf(data)}`,
   }
 }
+
+const LedgerKind = z.object({ interoperability: z.boolean().optional() })
+
+/** What its creation made of the ledger for ever, as far as that is not the usual. */
+const kindOf = (data: string): string =>
+  LedgerKind.parse(JSON.parse(readFileSync(join(data, 'ledger', 'ledger.json'), 'utf8')))
+    .interoperability === true
+    ? '; created for interoperability: it takes raw leaves, and everybody may read its leaves'
+    : ''

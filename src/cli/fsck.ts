@@ -21,7 +21,7 @@ export const fsck: Command = {
     if (values.json) printJson(terminal, report)
     else {
       terminal.out(
-        `${report.origin}: ${report.events} events in ${report.segments} segments, ${report.checkpoints} kept checkpoints\n`,
+        `${report.origin}: ${report.events} events${report.raw === 0 ? '' : ` and ${report.raw} raw leaves`} in ${report.segments} segments, ${report.checkpoints} kept checkpoints\n`,
       )
       for (const { segment, offset, position, flaw } of report.problems.slice(0, shownMax)) {
         terminal.out(

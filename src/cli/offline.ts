@@ -20,6 +20,8 @@ export interface FsckFlaw {
 export interface FsckOutcome {
   readonly origin: string
   readonly events: number
+  /** Leaves that are no events. */
+  readonly raw: number
   readonly segments: number
   readonly checkpoints: number
   readonly sound: boolean

@@ -12,12 +12,13 @@ const flags = {
   components: { type: 'string' },
   policies: { type: 'string' },
   'install-temporal': { type: 'boolean' },
+  interoperability: { type: 'boolean' },
 } as const
 
 export const up: Command = {
   name: 'up',
   usage:
-    '[--data DIR] [--http HOST:PORT] [--warehouse HOST:PORT] [--temporal HOST:PORT] [--components A,B] [--policies DIR] [--install-temporal]',
+    '[--data DIR] [--http HOST:PORT] [--warehouse HOST:PORT] [--temporal HOST:PORT] [--components A,B] [--policies DIR] [--install-temporal] [--interoperability]',
   summary: 'Start the service and stay until Ctrl-C',
   async run(args, context) {
     const { values } = readArgs(args, flags)

@@ -43,6 +43,8 @@ export interface Config {
   readonly origin: string | undefined
   /** Whether anybody may read the leaves, or only who has a token. */
   readonly tiles: 'public' | 'token'
+  /** A ledger that this start creates takes raw leaves, for ever; an old one must have been created so. */
+  readonly interoperability: boolean
 }
 
 const hostPort = z.string().transform((text, context): HostPort => {
@@ -90,6 +92,7 @@ const settings = {
   policies: path,
   origin: originForm,
   tiles: z.enum(['public', 'token'], 'must be public or token'),
+  interoperability: z.boolean(),
 }
 const Settings = z.strictObject(settings).partial()
 type Settings = z.infer<typeof Settings>
@@ -116,6 +119,7 @@ export const flagNames: Readonly<Record<string, Name>> = {
   components: 'components',
   'install-temporal': 'install_temporal',
   policies: 'policies',
+  interoperability: 'interoperability',
 }
 
 export interface ConfigSources {
@@ -164,6 +168,7 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
     policies: chosen.policies === undefined ? undefined : resolve(cwd, chosen.policies),
     origin: chosen.origin,
     tiles: chosen.tiles ?? 'token',
+    interoperability: chosen.interoperability ?? false,
   })
 }
 

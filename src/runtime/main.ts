@@ -61,7 +61,11 @@ function createHealth(
         ? {
             name: 'ledger',
             status: alarms.length > 0 ? 'lagging' : 'ok',
-            detail: alarms.map(({ message }) => message).join('; ') || `${size} events`,
+            detail:
+              alarms.map(({ message }) => message).join('; ') ||
+              (ledger.interoperability
+                ? `${size} leaves; created for interoperability`
+                : `${size} events`),
           }
         : { name: 'ledger', status: 'down', detail: readOnly.message },
     ]

@@ -98,7 +98,12 @@ function createFolding({ reader, proofs, warehouse, projectors }: FoldOptions) {
   /** Only what a checkpoint covers is folded, so that every row has its checkpoint and its proof. */
   const size = () => proofs.checkpoint().size
 
-  async function entriesOf(from: number, to: number, planned: boolean): Promise<LogEntry[]> {
+  /** The events of a range, and where it ends: before `to` when it is full, and never within raw leaves. */
+  async function entriesOf(
+    from: number,
+    to: number,
+    planned: boolean,
+  ): Promise<{ readonly entries: readonly LogEntry[]; readonly end: number }> {
     const checkpoints = new Map<number, PublishedCheckpoint>()
     for await (const checkpoint of proofs.checkpointsAfter(from)) {
       if (checkpoint.size > to) break
@@ -112,9 +117,9 @@ function createFolding({ reader, proofs, warehouse, projectors }: FoldOptions) {
       entries.push(checkpoint === undefined ? { event } : { event, checkpoint })
       bytes += event.data?.bytes.length ?? 0
       // A planned range is read to its planned end, whatever it weighs: it did not weigh more then.
-      if (!planned && bytes >= rangeBytesMax) break
+      if (!planned && bytes >= rangeBytesMax) return { entries, end: event.position + 1 }
     }
-    return entries
+    return { entries, end: to }
   }
 
   const rowsOf = (projector: Projector, entries: readonly LogEntry[]): Row[] | undefined => {
@@ -137,13 +142,13 @@ function createFolding({ reader, proofs, warehouse, projectors }: FoldOptions) {
     const from = lane.position
     const planned = lane.plannedTo > from
     const to = planned ? lane.plannedTo : Math.min(size(), from + rangeEventsMax, lane.end)
-    const entries = await entriesOf(from, to, planned)
-    const range: Range = { from, to: from + entries.length }
+    const { entries, end } = await entriesOf(from, to, planned)
+    const range: Range = { from, to: end }
     const folded = lane.tables.flatMap((projector) => {
       const rows = rowsOf(projector, entries)
       return rows === undefined ? [] : [{ table: projector.table, rows }]
     })
-    if (entries.length === 0 || folded.length === 0) return
+    if (end === from || folded.length === 0) return
     const tables = folded.map(({ table }) => table)
     // The plan stands before the first row and the position moves after the last: whoever comes
     // after a crash writes the same range under the same tokens, which the engine then drops.

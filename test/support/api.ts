@@ -9,7 +9,7 @@ import { createAssetDirectory } from '../../src/assets/directory.js'
 import { EvidenceError } from '../../src/contracts/errors.js'
 import type { AccessRole } from '../../src/contracts/identifiers.js'
 import { ledgerStream } from '../../src/ledger/adapters/ledger-clock.js'
-import type { JournalLedger } from '../../src/ledger/adapters/open-journal.js'
+import type { JournalLedger, JournalOptions } from '../../src/ledger/adapters/open-journal.js'
 import {
   createClientWriter,
   createLedgerWriter,
@@ -76,9 +76,10 @@ export async function openTestApi(
   options: Partial<ApiOptions> & {
     readonly parts?: Partial<ApiParts>
     readonly desk?: (ledger: JournalLedger) => ProposalDesk
+    readonly journal?: Partial<JournalOptions>
   } = {},
 ): Promise<TestApi> {
-  const { ledger, folder, clock } = await openTestLedger(t)
+  const { ledger, folder, clock } = await openTestLedger(t, options.journal)
   const now = () => clock.nowMs
   const admin = newToken()
   const engine = createCedarEngine()
@@ -102,6 +103,7 @@ export async function openTestApi(
     sessions: createSessions({ key: randomBytes(32), identities, now }),
     recorder,
     clients: createClientWriter(ledger),
+    rawLeaves: ledger.interoperability ? ledger : null,
     policies: engine,
     assets: createAssetViews(view, createAssetDirectory(view)),
     queries: { query: async () => [{ one: 1 }] },

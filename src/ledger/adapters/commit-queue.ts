@@ -6,12 +6,7 @@ import { isDiskFull, isUndoneDiskFull } from './file-port.js'
 import type { JournalIndex } from './journal-index.js'
 import type { JournalWriter } from './journal-writer.js'
 import type { LedgerClock } from './ledger-clock.js'
-import {
-  createGroupSequencer,
-  type GroupSequencer,
-  type Outcome,
-  type SequencedEvent,
-} from './sequencer.js'
+import { createGroupSequencer, type GroupSequencer } from './sequencer.js'
 import type { TreeHashes } from './tree-hashes.js'
 
 /** Bounds of what waits; beyond them callers are told LEDGER_BUSY. */
@@ -23,11 +18,22 @@ export const busyRetryMs = 1_000
 export const groupEventsMax = 8_192
 export const groupBytesTarget = 8 * 1024 * 1024
 
-interface Waiting {
+interface WaitingRequest {
   readonly request: PreparedRequest
   readonly resolve: (receipts: readonly Receipt[]) => void
   readonly reject: (error: EvidenceError) => void
 }
+
+interface WaitingRaw {
+  readonly raw: Uint8Array
+  readonly resolve: (position: number) => void
+  readonly reject: (error: EvidenceError) => void
+}
+
+type Waiting = WaitingRequest | WaitingRaw
+
+const leavesOf = (one: Waiting): number => ('raw' in one ? 1 : one.request.events.length)
+const bytesOf = (one: Waiting): number => ('raw' in one ? one.raw.length : one.request.bytes)
 
 /**
  * Group commit: everything that waits is sequenced, written with one write and one sync, then
@@ -36,6 +42,8 @@ interface Waiting {
  */
 export interface CommitQueue {
   append(request: PreparedRequest): Promise<readonly Receipt[]>
+  /** The bytes belong to the queue from here on. */
+  appendRaw(leaf: Uint8Array): Promise<number>
   /** Takes no more writes; `reason` is answered to everybody who tries. */
   seal(reason: EvidenceError): void
   readonly sealed: EvidenceError | null
@@ -65,15 +73,14 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
     let events = 0
     let bytes = 0
     let count = 0
-    for (const { request } of waiting) {
+    for (const one of waiting) {
       if (
         count > 0 &&
-        (events + request.events.length > groupEventsMax ||
-          bytes + request.bytes > groupBytesTarget)
+        (events + leavesOf(one) > groupEventsMax || bytes + bytesOf(one) > groupBytesTarget)
       )
         break
-      events += request.events.length
-      bytes += request.bytes
+      events += leavesOf(one)
+      bytes += bytesOf(one)
       count += 1
     }
     const group = waiting.slice(0, count)
@@ -112,29 +119,36 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
     running = null
   }
 
+  const take = (one: Waiting) => {
+    const isFull =
+      waitingEvents + leavesOf(one) > queueEventsMax || waitingBytes + bytesOf(one) > queueBytesMax
+    if (sealed !== null || isFull) {
+      one.reject(
+        sealed ??
+          new EvidenceError('LEDGER_BUSY', `${waitingEvents} events wait for the disk`, {
+            details: { retryAfterMs: busyRetryMs, waitingEvents, waitingBytes },
+          }),
+      )
+      return
+    }
+    waiting.push(one)
+    waitingEvents += leavesOf(one)
+    waitingBytes += bytesOf(one)
+    running ??= run()
+  }
+
   return {
     get sealed() {
       return sealed
     },
-    append(request) {
-      if (sealed !== null) return Promise.reject(sealed)
-      if (
-        waitingEvents + request.events.length > queueEventsMax ||
-        waitingBytes + request.bytes > queueBytesMax
-      ) {
-        return Promise.reject(
-          new EvidenceError('LEDGER_BUSY', `${waitingEvents} events wait for the disk`, {
-            details: { retryAfterMs: busyRetryMs, waitingEvents, waitingBytes },
-          }),
-        )
-      }
-      return new Promise((resolve, reject) => {
-        waiting.push({ request, resolve, reject })
-        waitingEvents += request.events.length
-        waitingBytes += request.bytes
-        running ??= run()
-      })
-    },
+    append: (request) =>
+      new Promise((resolve, reject) => {
+        take({ request, resolve, reject })
+      }),
+    appendRaw: (raw) =>
+      new Promise((resolve, reject) => {
+        take({ raw, resolve, reject })
+      }),
     seal,
     async drain() {
       await running
@@ -147,51 +161,53 @@ async function commitGroup(group: readonly Waiting[], options: CommitOptions): P
   const stored = await readStored(group, options)
   const reading = clock.read()
   const sequencer = createGroupSequencer(index, tree, reading.timeMs, stored)
-  const outcomes = group.map(({ request }) => sequencer.sequence(request))
-  if (sequencer.events.length > 0) {
+  const answers = group.map((one) => answerTo(one, sequencer))
+  if (sequencer.leaves.length > 0) {
     if (reading.event !== null) sequencer.sequence(reading.event)
-    await commitEvents(sequencer, writer, index, tree)
+    await commitLeaves(sequencer, writer, index, tree)
     reading.commit()
     options.onCommit()
   }
   // Conflicts and repeats are answered here too: they may speak of events of this very group.
-  group.forEach((waiting, i) => {
-    settle(waiting, outcomes[i])
-  })
+  for (const give of answers) give()
 }
 
-async function commitEvents(
-  sequencer: GroupSequencer,
+/** Gives the leaves of one caller their places; answers how that caller is told once they are durable. */
+function answerTo(one: Waiting, sequencer: GroupSequencer): () => void {
+  if ('raw' in one) {
+    const position = sequencer.placeRaw(one.raw)
+    return () => one.resolve(position)
+  }
+  const outcome = sequencer.sequence(one.request)
+  return 'error' in outcome ? () => one.reject(outcome.error) : () => one.resolve(outcome.receipts)
+}
+
+async function commitLeaves(
+  { leaves }: GroupSequencer,
   writer: JournalWriter,
   index: JournalIndex,
   tree: TreeHashes,
 ) {
-  const places = await writer.write(sequencer.events)
-  sequencer.events.forEach(({ leaf, leafHash }: SequencedEvent, i) => {
+  const places = await writer.write(leaves)
+  leaves.forEach((sequenced, i) => {
     const place = places[i]
     if (place === undefined) throw new RangeError('a record was written without a place')
-    tree.append(leafHash)
-    index.add({
-      ...place,
-      id: leaf.id,
-      project: leaf.project,
-      stream: leaf.stream,
-      type: leaf.type,
-    })
+    tree.append(sequenced.leafHash)
+    if (!('leaf' in sequenced)) {
+      index.addRaw(place)
+      return
+    }
+    const { id, project, stream, type } = sequenced.leaf
+    index.add({ ...place, id, project, stream, type })
   })
-}
-
-function settle({ resolve, reject }: Waiting, outcome: Outcome | undefined) {
-  if (outcome === undefined) throw new RangeError('a request has no outcome')
-  if ('error' in outcome) reject(outcome.error)
-  else resolve(outcome.receipts)
 }
 
 /** The durable events whose ids this group uses again: their bytes are needed to compare. */
 async function readStored(group: readonly Waiting[], { index, readEvent }: CommitOptions) {
   const stored = new Map<string, RecordedEvent>()
-  for (const { request } of group) {
-    for (const { draft } of request.events) {
+  for (const one of group) {
+    if ('raw' in one) continue
+    for (const { draft } of one.request.events) {
       const position = index.positionOf(draft.id)
       if (position !== undefined && !stored.has(draft.id))
         stored.set(draft.id, await readEvent(position))

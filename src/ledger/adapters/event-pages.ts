@@ -88,12 +88,15 @@ export function createReading(
       )
     },
     readLog({ from, direction, max, filter }: LogRead = {}) {
-      const all = walk(index.size, from, direction, filter === undefined ? max : undefined)
-      return pages(filter === undefined ? all : matching(all, index.matcher(filter), max))
+      // Raw leaves are no events: where there are some, `max` counts what is left without them.
+      const wants = filter === undefined ? everyEvent(index) : index.matcher(filter)
+      const all = walk(index.size, from, direction, wants === undefined ? max : undefined)
+      return pages(wants === undefined ? all : matching(all, wants, max))
     },
     async *subscribe({ from, filter, signal }): AsyncGenerator<Delivery> {
       checkCount(from, 'from')
-      const wants = filter === undefined ? () => true : index.matcher(filter)
+      const wants =
+        filter === undefined ? (position: number) => !index.isRaw(position) : index.matcher(filter)
       let next = from
       let told = -1
       const over = () => signal.aborted || head.ended
@@ -118,6 +121,10 @@ export function createReading(
     },
   }
 }
+
+/** Tells events from raw leaves; undefined where every leaf is an event. */
+const everyEvent = (index: JournalIndex) =>
+  index.rawSize === 0 ? undefined : (position: number) => !index.isRaw(position)
 
 const checkCount = (value: number | undefined, name: string) => {
   if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {

@@ -3,6 +3,7 @@ import { EvidenceError } from '../../contracts/errors.js'
 import { type Checkpoint, parseSignedCheckpoint } from '../checkpoint.js'
 import { nodeCrypto } from '../node-crypto.js'
 import { parseVkey, verifyNote } from '../note.js'
+import { beginsLikeEvent } from '../raw-leaf.js'
 import { type FilePort, type LedgerFile, nodeFiles } from './file-port.js'
 import { lockFolder } from './folder-lock.js'
 import { checkDigests, createLeafChain } from './fsck-chain.js'
@@ -18,6 +19,7 @@ import {
 import { checkpointsFile, readFrames } from './kept-checkpoints.js'
 import { type LedgerIdentity, readIdentity } from './ledger-folder.js'
 import { findFrame, recordsOf, type ScannedGroup, scanGroups } from './segment-scan.js'
+import { leafHashOf } from './recovery.js'
 import { originMarkOf, readSegmentHeader, segmentNames, segmentsFolder } from './segments.js'
 import { createTreeHashes } from './tree-hashes.js'
 
@@ -35,6 +37,8 @@ export interface FsckProblem {
 export interface FsckReport {
   readonly origin: string
   readonly events: number
+  /** Leaves that are no events; only a ledger created for interoperability has any. */
+  readonly raw: number
   readonly segments: number
   readonly checkpoints: number
   /** True when nothing is damaged; a torn tail of the last stop is not damage. */
@@ -87,7 +91,7 @@ async function createCheck(
     if (problems.length < problemsMax) problems.push({ segment, offset, position, flaw })
   }
   const checkpoints = await readKept(files, folder, identity, tell)
-  const fold = createFold(checkpoints, tell)
+  const fold = createFold(checkpoints, identity, tell)
   const names = await segmentNames(files, folder)
   let bytesDone = 0
   let bytesTotal = 0
@@ -124,6 +128,7 @@ async function createCheck(
   return {
     origin: identity.origin,
     events: fold.events(),
+    raw: fold.raw(),
     segments: names.length,
     checkpoints: checkpoints.length,
     sound: problemCount === 0,
@@ -177,11 +182,12 @@ async function readKept(
 type Fold = ReturnType<typeof createFold>
 
 /** Follows positions, leaves and tree through all segments. */
-function createFold(kept: readonly PlacedCheckpoint[], tell: Tell) {
+function createFold(kept: readonly PlacedCheckpoint[], identity: LedgerIdentity, tell: Tell) {
   const chain = createLeafChain()
   const tree = createTreeHashes()
   let next = 0
   let events = 0
+  let raw = 0
   let lost = false
   let nextKept = 0
   const compare = () => {
@@ -201,9 +207,15 @@ function createFold(kept: readonly PlacedCheckpoint[], tell: Tell) {
       }
     }
   }
+  const grow = (leafHash: Uint8Array) => {
+    next += 1
+    if (!lost) tree.append(leafHash)
+    compare()
+  }
   compare()
   return {
     events: () => events,
+    raw: () => raw,
     next: () => next,
     /** Whether a kept checkpoint says that there were more leaves than were seen. */
     isCovered: () => (kept.at(-1)?.size ?? 0) > next,
@@ -219,11 +231,18 @@ function createFold(kept: readonly PlacedCheckpoint[], tell: Tell) {
       const { leaf, leafHash } = chain.leaf(leafBytes, (flaw) =>
         tell(segment, offset, position, flaw),
       )
-      next += 1
       events += 1
-      if (!lost) tree.append(leafHash)
-      compare()
+      grow(leafHash)
       return leaf
+    },
+    addRaw(segment: string, offset: number, leafBytes: Uint8Array) {
+      // The tree cannot tell the two kinds apart: an event that is passed off as a raw leaf would be hidden.
+      if (beginsLikeEvent(leafBytes))
+        tell(segment, offset, next, 'a raw leaf begins like that of an event')
+      if (identity.interoperability !== true)
+        tell(segment, offset, next, 'a raw leaf stands in a ledger that takes none')
+      raw += 1
+      grow(leafHashOf(leafBytes))
     },
     end(segment: string) {
       const open = kept[nextKept]
@@ -240,7 +259,7 @@ function createFold(kept: readonly PlacedCheckpoint[], tell: Tell) {
           segment,
           0,
           next,
-          `the journal ends after ${next} events, a kept checkpoint covers ${kept.at(-1)?.size ?? 0}`,
+          `the journal ends after ${next} leaves, a kept checkpoint covers ${kept.at(-1)?.size ?? 0}`,
         )
     },
   }
@@ -329,12 +348,16 @@ function checkGroup(group: ScannedGroup, name: string, fold: Fold, tell: Tell) {
     }
     if (part.position !== position)
       tell(name, place, position, `the record says position ${part.position}`)
+    at = part.end
+    if (part.raw) {
+      fold.addRaw(name, place, part.leaf)
+      continue
+    }
     const leaf = fold.add(name, place, part.leaf)
     const payload = decodePayload(group.bytes.subarray(part.payloadAt, part.end))
     if (isFlaw(payload)) tell(name, group.offset + part.payloadAt, position, payload.flaw)
     else if (leaf !== undefined)
       checkDigests(leaf, payload, (flaw) => tell(name, place, position, flaw))
-    at = part.end
   }
   if (fold.next() !== firstPosition + recordCount) {
     tell(name, group.offset, fold.next(), `the group should hold ${recordCount} records`)

@@ -1,6 +1,7 @@
 import { crc32c } from '@node-rs/crc32'
 import { leafBytesMax } from '../../contracts/leaf.js'
 import { dataBytesMax, metadataBytesMax, type SaltedBytes } from '../event-store.js'
+import { rawLeafBytesMax } from '../raw-leaf.js'
 
 /** Bytes of the journal as `docs/journal-format.md` describes them. All numbers are little-endian. */
 export const segmentHeaderBytes = 64
@@ -14,6 +15,7 @@ const formatVersion = 1
 const segmentMagic = Buffer.from('FLJRNL1\n', 'latin1')
 export const groupMagic = Buffer.from('GRUP', 'latin1')
 const recordMagic = Buffer.from('RECD', 'latin1')
+const rawMagic = Buffer.from('RAWL', 'latin1')
 const whole = 1
 const dataErased = 2
 const metadataErased = 4
@@ -35,7 +37,9 @@ export interface GroupFrame {
 
 export interface JournalRecord {
   readonly position: number
-  /** UTF-8 text of the leaf; a view. */
+  /** True for a leaf that is no event: it has no payload block. */
+  readonly raw: boolean
+  /** UTF-8 text of the leaf, or the bytes of a raw one; a view. */
   readonly leaf: Buffer
   readonly data: SaltedBytes | null
   readonly metadata: SaltedBytes | null
@@ -169,28 +173,50 @@ export function encodeRecord(into: Buffer, at: number, record: RecordContent): n
   return end
 }
 
-/** Lengths of the record at `at`, or why they cannot be told. */
+export const rawRecordBytes = (leaf: Uint8Array): number => recordHeaderBytes + leaf.length
+
+/** Writes the record of a raw leaf at `at` of `into`; answers where the next one begins. */
+export function encodeRawRecord(
+  into: Buffer,
+  at: number,
+  { position, leaf }: { readonly position: number; readonly leaf: Uint8Array },
+): number {
+  const leafAt = at + recordHeaderBytes
+  rawMagic.copy(into, at)
+  into.writeUInt32LE(leaf.length, at + 4)
+  into.writeUInt32LE(0, at + 8)
+  into.writeBigUInt64LE(BigInt(position), at + 12)
+  into.set(leaf, leafAt)
+  into.writeUInt32LE(crc32c(leaf, crc32c(into.subarray(at, at + 20))), at + 20)
+  return leafAt + leaf.length
+}
+
+/** Kind and lengths of the record at `at`, or why they cannot be told. */
 export function decodeRecordHeader(
   buffer: Buffer,
   at: number,
-): { leafBytes: number; payloadBytes: number } | Flaw {
+): { raw: boolean; leafBytes: number; payloadBytes: number } | Flaw {
   if (at + recordHeaderBytes > buffer.length)
     return { flaw: 'the record header is cut off', part: 'leaf' }
   const leafBytes = buffer.readUInt32LE(at + 4)
   const payloadBytes = buffer.readUInt32LE(at + 8)
-  const plausible =
-    buffer.subarray(at, at + 4).equals(recordMagic) &&
-    leafBytes <= leafBytesMax &&
-    payloadBytes >= payloadHeaderBytes &&
-    payloadBytes <= payloadHeaderBytes + dataBytesMax + metadataBytesMax
+  const magic = buffer.subarray(at, at + 4)
+  const raw = magic.equals(rawMagic)
+  const plausible = raw
+    ? leafBytes > 0 && leafBytes <= rawLeafBytesMax && payloadBytes === 0
+    : magic.equals(recordMagic) &&
+      leafBytes <= leafBytesMax &&
+      payloadBytes >= payloadHeaderBytes &&
+      payloadBytes <= payloadHeaderBytes + dataBytesMax + metadataBytesMax
   return plausible
-    ? { leafBytes, payloadBytes }
+    ? { raw, leafBytes, payloadBytes }
     : { flaw: 'there is no record header', part: 'leaf' }
 }
 
 /** The lasting half of a record: its place and leaf, and where its payload block stands. */
 export interface LeafPart {
   readonly position: number
+  readonly raw: boolean
   readonly leaf: Buffer
   readonly payloadAt: number
   readonly end: number
@@ -209,6 +235,7 @@ export function decodeLeaf(buffer: Buffer, at: number): LeafPart | Flaw {
   }
   return {
     position: position(buffer, at + 12),
+    raw: header.raw,
     leaf,
     payloadAt,
     end: payloadAt + header.payloadBytes,
@@ -228,10 +255,10 @@ export function decodeLeafPart(buffer: Buffer, at: number): LeafPart | Flaw {
 export function decodeRecord(buffer: Buffer, at: number): JournalRecord | Flaw {
   const part = decodeLeafPart(buffer, at)
   if (isFlaw(part)) return part
-  const payload = decodePayload(buffer.subarray(part.payloadAt, part.end))
-  return isFlaw(payload)
-    ? payload
-    : { position: part.position, leaf: part.leaf, ...payload, bytes: part.end - at }
+  const { position, raw, leaf, end } = part
+  if (raw) return { position, raw, leaf, data: null, metadata: null, bytes: end - at }
+  const payload = decodePayload(buffer.subarray(part.payloadAt, end))
+  return isFlaw(payload) ? payload : { position, raw, leaf, ...payload, bytes: end - at }
 }
 
 /** Data and metadata of a payload block; null where they were erased. */

@@ -23,6 +23,11 @@ export interface JournalIndex {
   readonly size: number
   /** Adds the event at position `size`. */
   add(event: IndexedEvent): void
+  /** Adds a raw leaf at position `size`: it has a place and is no event. */
+  addRaw(place: Place): void
+  isRaw(position: number): boolean
+  /** How many raw leaves there are among the positions. */
+  readonly rawSize: number
   positionOf(id: string): number | undefined
   placeOf(position: number): Place
   /** Number of events of the stream: its next revision. */
@@ -30,9 +35,12 @@ export interface JournalIndex {
   streamPosition(project: string, stream: string, revision: number): number
   /** Number of events of the type: its next `type_seq`. */
   typeSize(project: string, type: string): number
-  /** Tells of each position whether the filter wants it. */
+  /** Tells of each position whether it is an event that the filter wants. */
   matcher(filter: LogFilter): (position: number) => boolean
 }
+
+/** Stands for the stream and the type of a raw leaf. */
+const noName = 0xffff_ffff
 
 interface Name {
   readonly number: number
@@ -70,6 +78,15 @@ export function createMemoryIndex(): JournalIndex {
   const types = nameTable()
   const streamPositions: number[][] = []
   const typeSizes: number[] = []
+  let rawSize = 0
+
+  const addPlace = ({ segment, offset, bytes }: Place, stream: number, type: number) => {
+    segments.push(segment)
+    lengths.push(bytes)
+    streamNumbers.push(stream)
+    typeNumbers.push(type)
+    offsets.push(offset)
+  }
 
   return {
     get size() {
@@ -81,11 +98,15 @@ export function createMemoryIndex(): JournalIndex {
       positions.set(event.id, offsets.length)
       ;(streamPositions[stream] ??= []).push(offsets.length)
       typeSizes[type] = (typeSizes[type] ?? 0) + 1
-      segments.push(event.segment)
-      lengths.push(event.bytes)
-      streamNumbers.push(stream)
-      typeNumbers.push(type)
-      offsets.push(event.offset)
+      addPlace(event, stream, type)
+    },
+    addRaw(place) {
+      addPlace(place, noName, noName)
+      rawSize += 1
+    },
+    isRaw: (position) => streamNumbers.at(position) === noName,
+    get rawSize() {
+      return rawSize
     },
     positionOf: (id) => positions.get(id),
     placeOf: (position) => ({
@@ -121,8 +142,10 @@ export function createMemoryIndex(): JournalIndex {
         types.names,
         ({ name }) => wantedTypes === undefined || wantedTypes.includes(name),
       )
-      return (position) =>
-        wantsStream(streamNumbers.at(position)) && wantsType(typeNumbers.at(position))
+      return (position) => {
+        const stream = streamNumbers.at(position)
+        return stream !== noName && wantsStream(stream) && wantsType(typeNumbers.at(position))
+      }
     },
   }
 }

@@ -1,14 +1,16 @@
 import { appendDurably, type FilePort, NotDurable } from './file-port.js'
 import {
   encodeGroupFrame,
+  encodeRawRecord,
   encodeRecord,
   groupFrameBytes,
+  rawRecordBytes,
   recordBytes,
   segmentHeaderBytes,
 } from './journal-format.js'
 import type { Place } from './journal-index.js'
 import { createSegment, type Segment } from './segments.js'
-import type { SequencedEvent } from './sequencer.js'
+import type { SequencedEvent, SequencedLeaf } from './sequencer.js'
 
 export const segmentBytesMax = 256 * 1024 * 1024
 
@@ -16,7 +18,7 @@ export const segmentBytesMax = 256 * 1024 * 1024
 export interface JournalWriter {
   readonly segments: readonly Segment[]
   /** Resolves with the places of the records once they are durable. @throws NotDurable. */
-  write(events: readonly SequencedEvent[]): Promise<readonly Place[]>
+  write(leaves: readonly SequencedLeaf[]): Promise<readonly Place[]>
 }
 
 export function createJournalWriter(options: {
@@ -50,9 +52,9 @@ export function createJournalWriter(options: {
 
   return {
     segments,
-    async write(events) {
-      const segment = await segmentFor(events[0]?.position ?? 0)
-      const { group, places } = encodeGroup(events, segment, end)
+    async write(leaves) {
+      const segment = await segmentFor(leaves[0]?.position ?? 0)
+      const { group, places } = encodeGroup(leaves, segment, end)
       // If we stop here, the next start finds the whole group or a torn one; nobody was answered.
       await appendDurably(segment.file, group, end)
       end += group.length
@@ -61,21 +63,29 @@ export function createJournalWriter(options: {
   }
 }
 
-function encodeGroup(events: readonly SequencedEvent[], segment: Segment, offset: number) {
-  const contents = events.map(({ position, leafBytes, prepared }) => ({
-    position,
-    leaf: leafBytes,
-    data: { bytes: prepared.draft.data, salt: prepared.dataSalt },
-    metadata: { bytes: prepared.draft.metadata, salt: prepared.metadataSalt },
-  }))
-  const bytes = contents.reduce((sum, content) => sum + recordBytes(content), 0)
+/** The content of the record of an event. */
+const contentOf = ({ position, leafBytes, prepared }: SequencedEvent) => ({
+  position,
+  leaf: leafBytes,
+  data: { bytes: prepared.draft.data, salt: prepared.dataSalt },
+  metadata: { bytes: prepared.draft.metadata, salt: prepared.metadataSalt },
+})
+
+const bytesOf = (leaf: SequencedLeaf): number =>
+  'leaf' in leaf ? recordBytes(contentOf(leaf)) : rawRecordBytes(leaf.leafBytes)
+
+function encodeGroup(leaves: readonly SequencedLeaf[], segment: Segment, offset: number) {
+  const bytes = leaves.reduce((sum, leaf) => sum + bytesOf(leaf), 0)
   const group = Buffer.allocUnsafe(groupFrameBytes + bytes)
-  const frame = { firstPosition: events[0]?.position ?? 0, recordCount: events.length, bytes }
+  const frame = { firstPosition: leaves[0]?.position ?? 0, recordCount: leaves.length, bytes }
   encodeGroupFrame(group, frame, segment.header.nonce, offset)
   const places: Place[] = []
   let at = groupFrameBytes
-  for (const content of contents) {
-    const next = encodeRecord(group, at, content)
+  for (const leaf of leaves) {
+    const next =
+      'leaf' in leaf
+        ? encodeRecord(group, at, contentOf(leaf))
+        : encodeRawRecord(group, at, { position: leaf.position, leaf: leaf.leafBytes })
     places.push({ segment: segment.number, offset: offset + at, bytes: next - at })
     at = next
   }

@@ -1,5 +1,6 @@
 import { EvidenceError } from '../../contracts/errors.js'
 import { leafBytesMax } from '../../contracts/leaf.js'
+import { rawLeafBytesMax } from '../raw-leaf.js'
 import type { TileSource } from '../tiles.js'
 import { decodeLeaf, isFlaw, recordHeaderBytes } from './journal-format.js'
 import type { JournalIndex, Place } from './journal-index.js'
@@ -46,7 +47,12 @@ export function createLeafReader(
         `the ledger has ${index.size} leaves: there are no ${count} from ${from} on`,
       )
     const leaves: Uint8Array[] = []
-    const places = Array.from({ length: count }, (_, i) => index.placeOf(from + i))
+    const places = Array.from({ length: count }, (_, i) => {
+      const place = index.placeOf(from + i)
+      // Of an event the payload behind the leaf is not wanted; a raw leaf has none.
+      const leafMax = index.isRaw(from + i) ? rawLeafBytesMax : leafBytesMax
+      return { ...place, bytes: Math.min(place.bytes, recordHeaderBytes + leafMax) }
+    })
     for (const run of runsOf(places)) leaves.push(...(await readRun(run, from + leaves.length)))
     return leaves
   }
@@ -55,7 +61,7 @@ export function createLeafReader(
 function runsOf(places: readonly Place[]): readonly Run[] {
   const runs: Run[] = []
   for (const place of places) {
-    const end = place.offset + Math.min(place.bytes, recordHeaderBytes + leafBytesMax)
+    const end = place.offset + place.bytes
     const run = runs.at(-1)
     if (
       run?.places[0]?.segment === place.segment &&

@@ -12,6 +12,8 @@ const Identity = z.strictObject({
   origin: z.string().regex(/^[^\s+\u0000-\u001f]{1,256}$/u),
   /** Oldest first; empty until the creation of the ledger has come so far. */
   keys: z.array(VerifierKey).max(1024),
+  /** There when the ledger was created for interoperability: it takes raw leaves and its tiles are public. */
+  interoperability: z.literal(true).optional(),
 })
 export type LedgerIdentity = Readonly<z.infer<typeof Identity>>
 
@@ -46,10 +48,16 @@ export const writeIdentity = (
 export async function claimFolder(
   files: FilePort,
   folder: string,
-  origin: string | undefined,
+  { origin, interoperability }: { readonly origin?: string; readonly interoperability?: boolean },
 ): Promise<LedgerIdentity> {
   const present = await readIdentity(files, folder)
   if (present !== undefined) {
+    if (interoperability === true && present.interoperability !== true) {
+      throw new EvidenceError(
+        'DATA_FOLDER_INVALID',
+        `the ledger in ${folder} was created without interoperability, which is fixed: it takes no raw leaves`,
+      )
+    }
     if (origin !== undefined && origin !== present.origin) {
       throw new EvidenceError(
         'DATA_FOLDER_INVALID',
@@ -71,6 +79,7 @@ export async function claimFolder(
     format: 'fractalops/journal/1',
     origin: origin ?? `fractalops.local/${randomBytes(8).toString('hex')}`,
     keys: [],
+    ...(interoperability === true ? { interoperability } : {}),
   })
   if (!identity.success)
     throw new EvidenceError(

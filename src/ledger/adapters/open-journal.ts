@@ -9,6 +9,7 @@ import type {
 } from '../event-store.js'
 import { nodeCrypto } from '../node-crypto.js'
 import { type NoteSigner, parseNote, parseVkey, verifyNote } from '../note.js'
+import { checkRawLeaf, type RawLeafWriter } from '../raw-leaf.js'
 import type { TileSource } from '../tiles.js'
 import { checkpointIntervalMs, createCheckpointPublisher } from './checkpoint-publisher.js'
 import { createCommitQueue } from './commit-queue.js'
@@ -34,6 +35,8 @@ export interface JournalOptions {
   readonly folder: string
   /** Identity of a new ledger, for ever; drawn at random when absent. Refused when it differs from an old one. */
   readonly origin?: string
+  /** Whether a new ledger takes raw leaves, for ever. Refused for an old one that was created without. */
+  readonly interoperability?: boolean
   /** Clock in milliseconds since 1970. */
   readonly now: () => number
   /** Gives the signer named `origin`; `mayCreate` is true only for a new ledger. Default: `checkpoint.key` in the folder. */
@@ -49,7 +52,9 @@ export interface JournalOptions {
 }
 
 /** The embedded ledger. */
-export interface JournalLedger extends EventStore, ProofSource, TileSource {
+export interface JournalLedger extends EventStore, ProofSource, TileSource, RawLeafWriter {
+  /** Whether the ledger was created for interoperability; only then it takes raw leaves. */
+  readonly interoperability: boolean
   /** Alarms that last. */
   alarms(): readonly Alarm[]
   /** Why no event is taken any more, or null. */
@@ -77,7 +82,7 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
   const lock = await lockFolder(folder, 'exclusive')
   let kept: KeptCheckpoints | undefined
   try {
-    const claimed = await claimFolder(files, folder, options.origin)
+    const claimed = await claimFolder(files, folder, options)
     const signerFor =
       options.signerFor ??
       ((name, mayCreate) => openKeyFile(join(folder, 'checkpoint.key'), name, mayCreate, files))
@@ -308,6 +313,14 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
       const receipts = await append(requests)
       let from = 0
       return requests.map(({ events }) => receipts.slice(from, (from += events.length)))
+    },
+    interoperability: identity.interoperability === true,
+    async addRaw(leaf) {
+      if (identity.interoperability !== true)
+        throw new EvidenceError('NOT_FOUND', 'this ledger was created without interoperability')
+      checkRawLeaf(leaf)
+      // Copied, so that the caller may reuse its buffer.
+      return queue.appendRaw(Uint8Array.from(leaf))
     },
     close: () => (closing ??= close()),
   }

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Leaf } from '../../contracts/leaf.js'
 import { leafPrefix } from '../../contracts/leaf.js'
+import { beginsLikeEvent } from '../raw-leaf.js'
 import type { FilePort } from './file-port.js'
 import { encodeSegmentHeader, groupFrameBytes, isFlaw } from './journal-format.js'
 import type { JournalIndex } from './journal-index.js'
@@ -152,8 +153,22 @@ function createFold({ index, tree, kept }: ReplayOptions) {
       }
     }
   }
+  const addToTree = (segment: Segment, record: PlacedRecord) => {
+    if (nextKept === 0) compareKept(segment, record.offset)
+    tree.append(leafHashOf(record.leaf))
+    compareKept(segment, record.offset)
+  }
   return {
     clock: () => ({ lastTimeMs: lastTime === '' ? 0 : Date.parse(lastTime), clockAlarm }),
+    addRaw(segment: Segment, record: PlacedRecord) {
+      // The tree cannot tell the two kinds apart: an event that is passed off as a raw leaf would be hidden.
+      if (beginsLikeEvent(record.leaf))
+        throw damaged(segment.name, record.offset, 'a raw leaf begins like that of an event', {
+          position: record.position,
+        })
+      index.addRaw({ segment: segment.number, offset: record.offset, bytes: record.bytes })
+      addToTree(segment, record)
+    },
     add(segment: Segment, record: PlacedRecord) {
       const leaf = trustedLeaf(record.leaf.toString('utf8'))
       if (
@@ -168,9 +183,7 @@ function createFold({ index, tree, kept }: ReplayOptions) {
         )
       }
       index.add({ ...leaf, segment: segment.number, offset: record.offset, bytes: record.bytes })
-      if (nextKept === 0) compareKept(segment, record.offset)
-      tree.append(leafHashOf(record.leaf))
-      compareKept(segment, record.offset)
+      addToTree(segment, record)
       lastTime = leaf.time
       if (leaf.writer === 'ledger' && leaf.type.startsWith('ledger.alarm-'))
         clockAlarm = leaf.type === 'ledger.alarm-raised'
@@ -202,7 +215,9 @@ async function replaySegment(
     }
     const records = recordsOf(group)
     if (isFlaw(records)) return { end, flaw: records, lastGroup }
-    for (const record of records) fold.add(segment, record)
+    for (const record of records)
+      if (record.raw) fold.addRaw(segment, record)
+      else fold.add(segment, record)
     position += records.length
     end = group.offset + group.bytes.length
     lastGroup = group

@@ -17,6 +17,15 @@ export interface SequencedEvent {
   readonly prepared: PreparedEvent
 }
 
+/** A leaf that is no event, with its place. */
+export interface SequencedRaw {
+  readonly position: number
+  readonly leafBytes: Uint8Array
+  readonly leafHash: Uint8Array
+}
+
+export type SequencedLeaf = SequencedEvent | SequencedRaw
+
 export type Outcome = { readonly receipts: readonly Receipt[] } | { readonly error: EvidenceError }
 
 /** An event that stands under an id already: on disk, or earlier in the same group. */
@@ -33,8 +42,10 @@ interface Taken {
 
 /** Gives the events of one group their places, request by request, without touching index or tree. */
 export interface GroupSequencer {
-  readonly events: readonly SequencedEvent[]
+  readonly leaves: readonly SequencedLeaf[]
   sequence(request: PreparedRequest): Outcome
+  /** Gives a raw leaf its place and answers it. */
+  placeRaw(leafBytes: Uint8Array): number
 }
 
 export const cursorOf = (position: number): string => String(position)
@@ -50,7 +61,7 @@ export function createGroupSequencer(
   stored: ReadonlyMap<string, RecordedEvent>,
 ): GroupSequencer {
   const time = new Date(timeMs).toISOString()
-  const events: SequencedEvent[] = []
+  const leaves: SequencedLeaf[] = []
   const byId = new Map<string, SequencedEvent>()
   const streamHeads = new Map<string, { size: number; prev: string | null }>()
   const typeSizes = new Map<string, number>()
@@ -99,10 +110,10 @@ export function createGroupSequencer(
     }
     const leafBytes = utf8(leafTextOf(leaf))
     const leafHash = leafHashOf(leafBytes)
-    const position = index.size + events.length
+    const position = index.size + leaves.length
     const revision = head.size
     const event = { position, leaf, leafBytes, leafHash, prepared }
-    events.push(event)
+    leaves.push(event)
     byId.set(draft.id, event)
     typeSizes.set(typeKey, typeSeq + 1)
     head.size += 1
@@ -111,7 +122,12 @@ export function createGroupSequencer(
   }
 
   return {
-    events,
+    leaves,
+    placeRaw(leafBytes) {
+      const position = index.size + leaves.length
+      leaves.push({ position, leafBytes, leafHash: leafHashOf(leafBytes) })
+      return position
+    },
     sequence(request) {
       // Law 7: ids before revisions, or a retry would meet the revision that its first try made.
       const taken = request.events.map(({ draft }) => takenBy(draft.id))

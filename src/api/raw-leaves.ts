@@ -1,0 +1,44 @@
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { EvidenceError } from '../contracts/errors.js'
+import { rawLeafBytesMax } from '../ledger/raw-leaf.js'
+import { intakes } from './access.js'
+import type { ApiParts } from './parts.js'
+
+/**
+ * `POST /add` as the conformance servers of Tessera take it: the body is the leaf, the answer its index
+ * once it is durable. Nothing is parsed or described per request: this way in is there to be fast.
+ */
+export const rawLeaves =
+  ({ rawLeaves: writer }: ApiParts): FastifyPluginAsyncZod =>
+  async (app) => {
+    if (writer === null) return
+    app.removeAllContentTypeParsers()
+    // The raw bytes whatever they are called, and also when they are called nothing.
+    app.addContentTypeParser<Buffer>(
+      '*',
+      { parseAs: 'buffer', bodyLimit: rawLeafBytesMax },
+      (_request, body, done) => {
+        done(null, body)
+      },
+    )
+    app.post(
+      '/add',
+      {
+        bodyLimit: rawLeafBytesMax,
+        config: { access: intakes },
+        schema: {
+          tags: ['proofs'],
+          summary:
+            'Append a raw leaf and answer its index; only in a ledger created with --interoperability',
+          consumes: ['application/octet-stream'],
+        },
+      },
+      async (request, reply) => {
+        if (!Buffer.isBuffer(request.body))
+          throw new EvidenceError('REQUEST_INVALID', 'the body is the leaf: it must hold a byte')
+        const index = await writer.addRaw(request.body)
+        void reply.header('content-type', 'text/plain; charset=utf-8')
+        return String(index)
+      },
+    )
+  }
