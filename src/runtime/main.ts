@@ -14,6 +14,7 @@ import {
   startExecution,
   startProjection,
 } from '../compose.js'
+import { startSealer } from '../compose-heads.js'
 import { EvidenceError } from '../contracts/errors.js'
 import type { HudView } from '../contracts/http.js'
 import { fsck } from '../ledger/adapters/fsck.js'
@@ -113,6 +114,7 @@ async function startParts(
     )
   const ledger = await openLedger(config, folder, log)
   closing.add('ledger', () => ledger.close())
+  await startSealer(ledger, folder.ledger, { log, closing })
   await withdrawAddresses(folder)
   const domain = openDomain(ledger)
   const sessions = createSessions({
