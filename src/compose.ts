@@ -8,6 +8,7 @@ import { createProcessController } from './assets/adapters/process.js'
 import { createAssetDirectory } from './assets/directory.js'
 import { EvidenceError } from './contracts/errors.js'
 import { ledgerStream } from './ledger/adapters/ledger-clock.js'
+import { diskReserveBytes } from './ledger/adapters/disk-reserve.js'
 import { type JournalLedger, openJournal } from './ledger/adapters/open-journal.js'
 import { openKeyFile } from './ledger/adapters/key-file.js'
 import type { RawLeafWriter } from './ledger/raw-leaf.js'
@@ -68,6 +69,7 @@ export async function openLedger(
   const ledger = await openJournal({
     folder: folder.ledger,
     now: () => Date.now(),
+    reserveBytes: diskReserveBytes,
     ...(config.origin === undefined ? {} : { origin: config.origin }),
     interoperability: config.interoperability,
     signerFor: (origin, mayCreate) =>

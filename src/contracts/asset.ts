@@ -178,6 +178,7 @@ export const mutationIntended = defineEvent({
 
 export const mutated = defineEvent({
   type: 'asset.mutated',
+  fromReserve: true,
   version: '1',
   writer: 'activity',
   category: 'asset',
@@ -198,6 +199,7 @@ export const mutated = defineEvent({
 
 export const mutationFailed = defineEvent({
   type: 'asset.mutation-failed',
+  fromReserve: true,
   version: '1',
   writer: 'activity',
   category: 'asset',
@@ -220,6 +222,7 @@ export const mutationFailed = defineEvent({
 
 export const mutationIndeterminate = defineEvent({
   type: 'asset.mutation-indeterminate',
+  fromReserve: true,
   version: '1',
   writer: 'activity',
   category: 'asset',
@@ -231,6 +234,7 @@ export const mutationIndeterminate = defineEvent({
 
 export const mutationResolved = defineEvent({
   type: 'asset.resolved',
+  fromReserve: true,
   version: '1',
   writer: 'activity',
   category: 'asset',

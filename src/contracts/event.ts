@@ -17,6 +17,11 @@ export interface EventContract<Data = unknown> {
   readonly schema: z.ZodType<Data>
   readonly example: Data
   readonly past: Readonly<Record<string, z.ZodType<Data>>>
+  /**
+   * Taken even when only the disk reserve is left, because it tells how something ended that had
+   * already begun. The contract decides, never a caller.
+   */
+  readonly fromReserve: boolean
 }
 
 export type DataOf<Contract> = Contract extends EventContract<infer Data> ? Data : never
@@ -30,8 +35,9 @@ export function defineEvent<Data>(contract: {
   readonly schema: z.ZodType<Data>
   readonly example: NoInfer<Data>
   readonly past?: Readonly<Record<string, z.ZodType<NoInfer<Data>>>>
+  readonly fromReserve?: boolean
 }): EventContract<Data> {
-  return { past: {}, ...contract }
+  return { past: {}, fromReserve: false, ...contract }
 }
 
 /** Names every wrong place of a value by its RFC 6901 pointer. */

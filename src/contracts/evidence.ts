@@ -43,6 +43,7 @@ export const evidenceRecorded = defineEvent({
 
 export const evidenceCaptured = defineEvent({
   type: 'evidence.captured',
+  fromReserve: true,
   version: '1',
   writer: 'activity',
   category: 'evidence',

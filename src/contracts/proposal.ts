@@ -157,6 +157,7 @@ export const proposalWithdrawn = define({
 
 export const proposalCancelled = define({
   type: 'proposal.cancelled',
+  fromReserve: true,
   writer: 'recording',
   summary: 'An approver or operator ended an approved proposal before its execution began',
   schema: z.strictObject({ reason: z.string().max(reasonCharactersMax) }),
@@ -182,6 +183,7 @@ export const proposalStarted = define({
 
 export const proposalExpired = define({
   type: 'proposal.expired',
+  fromReserve: true,
   writer: 'activity',
   summary: 'Nobody decided the proposal before its expiry',
   schema: z.strictObject({ expires_at: Timestamp, contents: z.array(ContentsEntry).max(256) }),
@@ -190,6 +192,7 @@ export const proposalExpired = define({
 
 export const proposalCompleted = define({
   type: 'proposal.completed',
+  fromReserve: true,
   writer: 'activity',
   summary: 'The change was executed and observed on every asset',
   schema: z.strictObject({ workflow_id: Uuid, contents: z.array(ContentsEntry).max(256) }),
@@ -198,6 +201,7 @@ export const proposalCompleted = define({
 
 export const proposalFailed = define({
   type: 'proposal.failed',
+  fromReserve: true,
   writer: 'activity',
   summary:
     'The change ended without reaching its goal; what happened until then stands in the streams named',

@@ -25,6 +25,7 @@ export const workflowStarted = define({
 
 export const workflowStepFinished = define({
   type: 'workflow.step-finished',
+  fromReserve: true,
   summary: 'One step of a workflow reached its end; the events it appended are named',
   schema: z.strictObject({
     ...common,
@@ -51,6 +52,7 @@ export const workflowStepFinished = define({
 
 export const workflowCompleted = define({
   type: 'workflow.completed',
+  fromReserve: true,
   summary: 'A workflow reached its goal',
   schema: z.strictObject(common),
   example,
@@ -58,6 +60,7 @@ export const workflowCompleted = define({
 
 export const workflowFailed = define({
   type: 'workflow.failed',
+  fromReserve: true,
   summary: 'A workflow ended without reaching its goal',
   schema: z.strictObject({ ...common, reason: Reason }),
   example: {

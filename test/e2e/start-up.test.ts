@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import {
   mkdirSync,
   mkdtempSync,
@@ -14,6 +13,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { diskReserveBytes } from '../../src/ledger/adapters/disk-reserve.js'
+import { mountSmallDisk, noSmallDisk } from '../support/small-disk.js'
 import { cliPath, Product, runCli, startProduct } from '../support/product.js'
 
 const temporary = (t: Test): string => {
@@ -139,19 +140,11 @@ t.test('a damaged journal is refused with its exact place, and fsck names it', a
 
 t.test(
   'with no space left an append is refused, nothing is half-written, and it goes on with space',
-  { skip: process.getuid?.() === 0 ? false : 'a small file system can be mounted by root only' },
+  { skip: noSmallDisk },
   async (t) => {
     const data = temporary(t)
-    mkdirSync(join(data, 'ledger'))
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', join(data, 'ledger')], {
-        stdio: 'pipe',
-      })
-    } catch (error) {
-      t.comment(`no tmpfs can be mounted here: ${String(error)}`)
-      return
-    }
-    t.teardown(() => execFileSync('umount', [join(data, 'ledger')]))
+    const reserveKib = diskReserveBytes / 1024
+    const disk = mountSmallDisk(t, join(data, 'ledger'), reserveKib + 2 * 1024)
     const product = new Product(data, ['--components', 'ledger,api'], {})
     t.teardown(() => product.stop())
     await product.start()
@@ -191,7 +184,7 @@ t.test(
     t.ok(recorded > 0)
 
     await product.stop()
-    execFileSync('mount', ['-o', 'remount,size=16m', join(data, 'ledger')])
+    disk.resize(reserveKib + 16 * 1024)
     await product.start()
     const kept = await product.get<{ items: unknown[] }>(
       '/v1/events?stream=evidence-space&limit=500',

@@ -12,6 +12,7 @@ import type { TreeHashes } from './tree-hashes.js'
 export const checkpointIntervalMs = 50
 /** How long after a full disk the next checkpoint is tried. */
 const diskFullRetryMs = 1_000
+const checkpointBytesMax = 65_536
 
 /** Signs the tree after commits. What it shows is durable: first the leaves, then the checkpoint. */
 export interface CheckpointPublisher {
@@ -39,6 +40,8 @@ export function createCheckpointPublisher(options: {
   readonly signer: NoteSigner
   readonly latest: PublishedCheckpoint | undefined
   readonly intervalMs: number
+  /** Gives up some of the disk reserve; false when there is none. */
+  readonly makeRoom: (bytes: number) => Promise<boolean>
   readonly onFailure: (reason: EvidenceError) => void
 }): CheckpointPublisher {
   const { origin, tree, kept, signer, intervalMs } = options
@@ -60,6 +63,18 @@ export function createCheckpointPublisher(options: {
     for (const waiter of waiters) if (size > waiter.size) waiter.resolve()
   }
 
+  /** What is on the ledger is worth its checkpoint: on a full disk it comes out of the reserve. */
+  const publishInRoom = async () => {
+    for (;;) {
+      try {
+        await publish()
+        return
+      } catch (error) {
+        if (!isUndoneDiskFull(error) || !(await options.makeRoom(checkpointBytesMax))) throw error
+      }
+    }
+  }
+
   const fail = (cause: unknown) => {
     failure = new EvidenceError(
       'LEDGER_READ_ONLY',
@@ -73,7 +88,7 @@ export function createCheckpointPublisher(options: {
   const run = async () => {
     try {
       while (failure === null && !ended && latest?.size !== tree.size) {
-        await publish()
+        await publishInRoom()
         await wait(intervalMs)
       }
     } catch (error) {
@@ -97,7 +112,7 @@ export function createCheckpointPublisher(options: {
     async flush() {
       await running
       if (failure !== null) throw failure
-      await publish().catch((cause: unknown) => {
+      await publishInRoom().catch((cause: unknown) => {
         if (!isUndoneDiskFull(cause)) throw cause
         throw new EvidenceError(
           'DISK_FULL',

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { EvidenceError } from '../../contracts/errors.js'
 import type { Receipt, RecordedEvent } from '../event-store.js'
+import type { DiskReserve } from './disk-reserve.js'
 import type { PreparedRequest } from './draft-check.js'
 import { isDiskFull, isUndoneDiskFull } from './file-port.js'
 import type { JournalIndex } from './journal-index.js'
@@ -17,6 +18,8 @@ export const busyRetryMs = 1_000
 /** A group takes further requests until it holds this much; one request is never divided. */
 export const groupEventsMax = 8_192
 export const groupBytesTarget = 8 * 1024 * 1024
+/** A record without its payload: leaf and headers, and its share of the group frame. */
+const recordOverheadBytesMax = 8_192
 
 interface WaitingRequest {
   readonly request: PreparedRequest
@@ -56,6 +59,7 @@ export interface CommitOptions {
   readonly tree: TreeHashes
   readonly clock: LedgerClock
   readonly writer: JournalWriter
+  readonly reserve: DiskReserve
   readonly readEvent: (position: number) => Promise<RecordedEvent>
   /** Called after each group that added events, once readers can see them. */
   readonly onCommit: () => void
@@ -156,12 +160,38 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
   }
 }
 
+/** Commits a group; when the disk is full, that part of it which may use the reserve. */
 async function commitGroup(group: readonly Waiting[], options: CommitOptions): Promise<void> {
+  for (;;) {
+    try {
+      await commitOnce(group, options)
+      return
+    } catch (error) {
+      const bytes = reserveBytesOf(group)
+      if (bytes === 0 || !isUndoneDiskFull(error)) throw error
+      // Each round gives up more of the reserve, until there is none.
+      if (!(await options.reserve.release(bytes))) throw error
+    }
+  }
+}
+
+/** Bytes on disk of what may use the reserve; 0 when there is nothing. */
+const reserveBytesOf = (group: readonly Waiting[]): number =>
+  group.reduce(
+    (sum, one) =>
+      mayUseReserve(one) ? sum + bytesOf(one) + leavesOf(one) * recordOverheadBytesMax : sum,
+    0,
+  )
+
+const mayUseReserve = (one: Waiting): boolean => 'request' in one && one.request.fromReserve
+
+async function commitOnce(group: readonly Waiting[], options: CommitOptions): Promise<void> {
   const { index, tree, clock, writer } = options
   const stored = await readStored(group, options)
   const reading = clock.read()
   const sequencer = createGroupSequencer(index, tree, reading.timeMs, stored)
-  const answers = group.map((one) => answerTo(one, sequencer))
+  const refusal = options.reserve.refusal()
+  const answers = group.map((one) => answerTo(one, sequencer, refusal))
   if (sequencer.leaves.length > 0) {
     if (reading.event !== null) sequencer.sequence(reading.event)
     await commitLeaves(sequencer, writer, index, tree)
@@ -173,12 +203,17 @@ async function commitGroup(group: readonly Waiting[], options: CommitOptions): P
 }
 
 /** Gives the leaves of one caller their places; answers how that caller is told once they are durable. */
-function answerTo(one: Waiting, sequencer: GroupSequencer): () => void {
+function answerTo(
+  one: Waiting,
+  sequencer: GroupSequencer,
+  refusal: EvidenceError | null,
+): () => void {
   if ('raw' in one) {
+    if (refusal !== null) return () => one.reject(refusal)
     const position = sequencer.placeRaw(one.raw)
     return () => one.resolve(position)
   }
-  const outcome = sequencer.sequence(one.request)
+  const outcome = sequencer.sequence(one.request, mayUseReserve(one) ? null : refusal)
   return 'error' in outcome ? () => one.reject(outcome.error) : () => one.resolve(outcome.receipts)
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { contractOf } from '../../contracts/catalog.js'
 import { EvidenceError } from '../../contracts/errors.js'
 import { Decimal, Uuid, writers } from '../../contracts/identifiers.js'
 import { LeafName, saltBytes } from '../../contracts/leaf.js'
@@ -33,6 +34,8 @@ export interface PreparedRequest {
   /** The streams it goes to and the revision each must have; none stands here twice. */
   readonly streams: readonly Pick<AppendRequest, 'project' | 'stream' | 'expected'>[]
   readonly events: readonly PreparedEvent[]
+  /** Whether all of it may use the disk reserve. */
+  readonly fromReserve: boolean
   /** Bytes of data and metadata together. */
   readonly bytes: number
 }
@@ -119,8 +122,17 @@ export function prepareRequests(requests: readonly AppendRequest[]): PreparedReq
   return {
     streams: requests.map(({ project, stream, expected }) => ({ project, stream, expected })),
     events,
+    fromReserve: events.every(mayUseReserve),
     bytes: events.reduce((sum, { draft }) => sum + draft.data.length + draft.metadata.length, 0),
   }
+}
+
+/** By contract: the ledger's own events, and those that tell how something ended that had begun. */
+function mayUseReserve({ stream, draft }: PreparedEvent): boolean {
+  // What the ledger records for a client is the client's wish.
+  if (draft.writer === 'ledger') return !stream.startsWith('$')
+  const contract = contractOf(draft.type)
+  return contract?.fromReserve === true && contract.writer === draft.writer
 }
 
 function prepareEvent(project: string, stream: string, draft: EventDraft): PreparedEvent {

@@ -13,6 +13,7 @@ import { checkRawLeaf, type RawLeafWriter } from '../raw-leaf.js'
 import type { TileSource } from '../tiles.js'
 import { checkpointIntervalMs, createCheckpointPublisher } from './checkpoint-publisher.js'
 import { createCommitQueue } from './commit-queue.js'
+import { type DiskReserve, noReserve, openDiskReserve } from './disk-reserve.js'
 import { checkRequests, prepareRequests } from './draft-check.js'
 import { createHeadSignal, createReading } from './event-pages.js'
 import { type FilePort, nodeFiles } from './file-port.js'
@@ -48,6 +49,8 @@ export interface JournalOptions {
   readonly checkpointIntervalMs?: number
   /** A segment that has reached this size is followed by a new one. */
   readonly segmentBytesMax?: number
+  /** Space that is kept for outcomes of what has begun when the disk is full; absent = none. */
+  readonly reserveBytes?: number
   readonly files?: FilePort
 }
 
@@ -81,6 +84,7 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
   await files.createFolder(folder)
   const lock = await lockFolder(folder, 'exclusive')
   let kept: KeptCheckpoints | undefined
+  let reserve = noReserve
   try {
     const claimed = await claimFolder(files, folder, options)
     const signerFor =
@@ -90,6 +94,7 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
     const identity = await withKey(files, folder, claimed, signer)
     kept = await openKeptCheckpoints(files, folder, identity.origin, 'write')
     const latest = await latestOf(kept, identity)
+    reserve = await openDiskReserve({ files, folder, bytes: options.reserveBytes ?? 0 })
     const index = createMemoryIndex()
     const tree = createTreeHashes()
     const replayed = await replay({
@@ -103,12 +108,13 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
     })
     const ledger = assemble(
       { ...options, files },
-      { lock, signer, identity, kept, latest, index, tree, replayed },
+      { lock, signer, identity, kept, latest, reserve, index, tree, replayed },
     )
     await ledger.flush()
     return ledger.ledger
   } catch (error) {
     await kept?.close()
+    await reserve.close()
     await lock.release()
     throw error
   }
@@ -224,13 +230,14 @@ interface Parts {
   readonly identity: LedgerIdentity
   readonly kept: KeptCheckpoints
   readonly latest: PublishedCheckpoint | undefined
+  readonly reserve: DiskReserve
   readonly index: ReturnType<typeof createMemoryIndex>
   readonly tree: TreeHashes
   readonly replayed: Replayed
 }
 
 function assemble(options: JournalOptions & { readonly files: FilePort }, parts: Parts) {
-  const { lock, signer, identity, kept, index, tree, replayed } = parts
+  const { lock, signer, identity, kept, reserve, index, tree, replayed } = parts
   const { origin } = identity
   const { segments } = replayed
   const head = createHeadSignal(() => index.size)
@@ -253,6 +260,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     signer,
     latest: parts.latest,
     intervalMs: options.checkpointIntervalMs ?? checkpointIntervalMs,
+    makeRoom: (bytes) => reserve.release(bytes),
     onFailure: onReadOnly,
   })
   const queue = createCommitQueue({
@@ -267,6 +275,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
       end: replayed.end,
       segmentBytesMax: options.segmentBytesMax ?? segmentBytesMax,
     }),
+    reserve,
     readEvent: (position) => records.read(position),
     onCommit() {
       head.raise()
@@ -286,6 +295,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
       try {
         for (const { file } of segments) await file.close()
         await kept.close()
+        await reserve.close()
       } finally {
         await lock.release()
       }

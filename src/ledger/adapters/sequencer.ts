@@ -43,7 +43,8 @@ interface Taken {
 /** Gives the events of one group their places, request by request, without touching index or tree. */
 export interface GroupSequencer {
   readonly leaves: readonly SequencedLeaf[]
-  sequence(request: PreparedRequest): Outcome
+  /** `refusal` is why nothing new can be taken of this request; what is known is answered still. */
+  sequence(request: PreparedRequest, refusal?: EvidenceError | null): Outcome
   /** Gives a raw leaf its place and answers it. */
   placeRaw(leafBytes: Uint8Array): number
 }
@@ -128,7 +129,7 @@ export function createGroupSequencer(
       leaves.push({ position, leafBytes, leafHash: leafHashOf(leafBytes) })
       return position
     },
-    sequence(request) {
+    sequence(request, refusal = null) {
       // Law 7: ids before revisions, or a retry would meet the revision that its first try made.
       const taken = request.events.map(({ draft }) => takenBy(draft.id))
       if (taken.some((other) => other !== undefined)) return repeat(request, taken)
@@ -136,6 +137,7 @@ export function createGroupSequencer(
         const { size } = headOf(target.project, target.stream)
         if (!isExpected(target.expected, size)) return { error: conflict(target, size) }
       }
+      if (refusal !== null) return { error: refusal }
       return { receipts: request.events.map(place) }
     },
   }
