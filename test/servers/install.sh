@@ -33,6 +33,13 @@ temporal() {
   ./temporal.sh
 }
 
-browser || bad=1
-temporal || bad=1
+# Beside each other: one waits for the network while another compiles.
+jobs=()
+for server in browser temporal ./tessera.sh; do
+  "$server" &
+  jobs+=("$!")
+done
+for job in "${jobs[@]}"; do
+  wait "$job" || bad=1
+done
 exit "$bad"
