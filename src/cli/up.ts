@@ -13,12 +13,16 @@ const flags = {
   policies: { type: 'string' },
   'install-temporal': { type: 'boolean' },
   interoperability: { type: 'boolean' },
+  witness: { type: 'string' },
+  'witness-state': { type: 'string' },
+  known: { type: 'string' },
+  'accept-rollback': { type: 'boolean' },
 } as const
 
 export const up: Command = {
   name: 'up',
   usage:
-    '[--data DIR] [--http HOST:PORT] [--warehouse HOST:PORT] [--temporal HOST:PORT] [--components A,B] [--policies DIR] [--install-temporal] [--interoperability]',
+    '[--data DIR] [--http HOST:PORT] [--warehouse HOST:PORT] [--temporal HOST:PORT] [--components A,B] [--policies DIR] [--install-temporal] [--interoperability] [--witness HOST:PORT] [--witness-state DIR] [--known CHECKPOINT] [--accept-rollback]',
   summary: 'Start the service and stay until Ctrl-C',
   async run(args, context) {
     const { values } = readArgs(args, flags)

@@ -136,6 +136,20 @@ export const errorTable = {
     kind: 'invalid',
     remedy: 'Use the proof file exactly as "fractalops prove" wrote it.',
   },
+  WITNESS_STATE_DAMAGED: {
+    kind: 'tampered',
+    remedy:
+      'Find out who changed the state of the witness; only its operator may remove the file of this origin, which makes it forget what it has seen.',
+  },
+  PROOF_NOT_WITNESSED: {
+    kind: 'untrusted',
+    remedy:
+      'Ask for a proof under a witnessed checkpoint (prove --witnessed), or name a policy that it meets.',
+  },
+  WITNESS_POLICY_INVALID: {
+    kind: 'invalid',
+    remedy: 'Correct the named line of the policy file (C2SP tlog-policy).',
+  },
   PROOF_KEY_UNKNOWN: {
     kind: 'untrusted',
     remedy: 'Name the key of the ledger with --key; GET /v1/checkpoint/key shows it.',

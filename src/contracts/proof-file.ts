@@ -24,6 +24,6 @@ export const ProofFile = z.strictObject({
   /** C2SP tlog-proof text: index, inclusion path, checkpoint with its signatures. */
   proof: z.string().max(1_048_576),
   /** Exactly the keys of the signature lines, in their order. */
-  keys: z.array(VerifierKey).min(1).max(16),
+  keys: z.array(VerifierKey).min(1).max(128),
 })
 export type ProofFile = z.infer<typeof ProofFile>

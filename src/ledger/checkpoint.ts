@@ -34,14 +34,21 @@ export function formatCheckpoint({ origin, size, root }: Checkpoint): string {
 
 /** Reads the text of a note as a checkpoint. Extension lines are refused: no auditor could judge them. */
 export function parseCheckpoint(text: string): Checkpoint {
-  const [origin, size, root, end, ...rest] = text.split('\n')
+  const { extensions, ...checkpoint } = parseForeignCheckpoint(text)
+  if (extensions > 0) throw malformed('it has extension lines')
+  return checkpoint
+}
+
+/** Reads a checkpoint of any log, which may end in lines of its own: a witness cosigns them unread. */
+export function parseForeignCheckpoint(text: string): Checkpoint & { readonly extensions: number } {
+  const [origin, size, root, ...rest] = text.split('\n')
   if (origin === undefined || origin === '') throw malformed('the origin line is missing')
-  if (size === undefined || root === undefined || end === undefined)
+  if (size === undefined || root === undefined || rest.length === 0)
     throw malformed('it has fewer than three lines')
-  if (end !== '' || rest.length > 0) throw malformed('it has extension lines')
+  if (rest.pop() !== '' || rest.includes('')) throw malformed('it has an empty line')
   const rootBytes = bytesOfBase64(root)
   if (rootBytes.length !== 32) throw malformed('the root must have 32 bytes')
-  return { origin, size: parseDecimal(size), root: rootBytes }
+  return { origin, size: parseDecimal(size), root: rootBytes, extensions: rest.length }
 }
 
 /** Reads a signed checkpoint; whose signatures are good is a separate question. @throws EvidenceError PROOF_MALFORMED. */

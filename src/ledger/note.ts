@@ -1,4 +1,5 @@
 import { EvidenceError } from '../contracts/errors.js'
+import { cosignedMessage, decodeCosignature, encodeCosignature } from './cosignature.js'
 import { base64Of, bytesOfBase64, bytesOfHex, concatBytes, hexOf, utf8 } from './encoding.js'
 import type { Sha256 } from './merkle.js'
 
@@ -28,10 +29,16 @@ export interface Note {
   readonly signatures: readonly NoteSignature[]
 }
 
-/** A C2SP verifier key for Ed25519 notes. */
+/** How a key signs: a log signs notes, a witness cosigns checkpoints with its time. Both are Ed25519. */
+export const ed25519Note = 1
+export const ed25519Cosignature = 4
+export type KeyType = typeof ed25519Note | typeof ed25519Cosignature
+
+/** A C2SP verifier key. */
 export interface VerifyingKey {
   readonly name: string
   readonly keyId: string
+  readonly type: KeyType
   /** 32 raw bytes. */
   readonly publicKey: Uint8Array
 }
@@ -43,8 +50,8 @@ export interface NoteSigner {
   sign(message: Uint8Array): Uint8Array | Promise<Uint8Array>
 }
 
-export const signatureLinesMax = 16
-export const ed25519Note = 1
+/** A log under two keys and every witness that a policy may name, with room to spare. */
+export const signatureLinesMax = 128
 const lineStart = '\u2014 '
 const nameForm = /^[^\p{White_Space}+]+$/u
 // eslint-disable-next-line no-control-regex -- control characters are what is refused
@@ -60,15 +67,23 @@ const checkName = (name: string) => {
 }
 
 /** First four bytes of SHA-256(name, newline, type, public key), as hex. */
-export const keyIdOf = (sha256: Sha256, name: string, publicKey: Uint8Array): string =>
-  hexOf(
-    sha256(concatBytes(utf8(`${name}\n`), Uint8Array.of(ed25519Note), publicKey)).subarray(0, 4),
-  )
+export const keyIdOf = (
+  sha256: Sha256,
+  name: string,
+  publicKey: Uint8Array,
+  type: KeyType = ed25519Note,
+): string =>
+  hexOf(sha256(concatBytes(utf8(`${name}\n`), Uint8Array.of(type), publicKey)).subarray(0, 4))
 
-export function formatVkey(sha256: Sha256, name: string, publicKey: Uint8Array): string {
+export function formatVkey(
+  sha256: Sha256,
+  name: string,
+  publicKey: Uint8Array,
+  type: KeyType = ed25519Note,
+): string {
   checkName(name)
   if (publicKey.length !== 32) throw malformed('an Ed25519 public key has 32 bytes')
-  return `${name}+${keyIdOf(sha256, name, publicKey)}+${base64Of(concatBytes(Uint8Array.of(ed25519Note), publicKey))}`
+  return `${name}+${keyIdOf(sha256, name, publicKey, type)}+${base64Of(concatBytes(Uint8Array.of(type), publicKey))}`
 }
 
 /** Reads `name+id+base64`. @throws EvidenceError PROOF_MALFORMED when it is no Ed25519 verifier key or its id is wrong. */
@@ -80,12 +95,13 @@ export function parseVkey(sha256: Sha256, vkey: string): VerifyingKey {
   }
   checkName(name)
   const key = bytesOfBase64(encoded)
-  if (key[0] !== ed25519Note || key.length !== 33)
-    throw malformed(`the key of ${name} is not an Ed25519 note key`)
+  const [type] = key
+  if ((type !== ed25519Note && type !== ed25519Cosignature) || key.length !== 33)
+    throw malformed(`the key of ${name} is neither an Ed25519 note key nor that of a witness`)
   const publicKey = key.slice(1)
-  if (keyId !== keyIdOf(sha256, name, publicKey))
+  if (keyId !== keyIdOf(sha256, name, publicKey, type))
     throw malformed(`the key id of ${name} does not belong to its key`)
-  return { name, keyId, publicKey }
+  return { name, keyId, type, publicKey }
 }
 
 const checkText = (text: string) => {
@@ -99,11 +115,12 @@ export function formatNote(note: Note): string {
   if (note.signatures.length < 1 || note.signatures.length > signatureLinesMax) {
     throw malformed(`it needs 1 to ${signatureLinesMax} signature lines`)
   }
-  const lines = note.signatures.map(({ name, keyId, signature }) => {
-    checkName(name)
-    return `${lineStart}${name} ${base64Of(concatBytes(bytesOfHex(keyId), signature))}\n`
-  })
-  return `${note.text}\n${lines.join('')}`
+  return `${note.text}\n${note.signatures.map(formatSignatureLine).join('')}`
+}
+
+export function formatSignatureLine({ name, keyId, signature }: NoteSignature): string {
+  checkName(name)
+  return `${lineStart}${name} ${base64Of(concatBytes(bytesOfHex(keyId), signature))}\n`
 }
 
 /** Reads a signed note; whose signatures are good is a separate question. @throws EvidenceError PROOF_MALFORMED. */
@@ -112,10 +129,16 @@ export function parseNote(note: string): Note {
   const separator = note.lastIndexOf('\n\n')
   if (separator === -1) throw malformed('no empty line separates text and signatures')
   const text = note.slice(0, separator + 1)
-  const lines = note.slice(separator + 2, -1).split('\n')
+  return { text, signatures: parseSignatureLines(note.slice(separator + 2)) }
+}
+
+/** Reads one or more signature lines, as a witness answers them. @throws EvidenceError PROOF_MALFORMED. */
+export function parseSignatureLines(text: string): readonly NoteSignature[] {
+  checkText(text)
+  const lines = text.slice(0, -1).split('\n')
   if (lines.length > signatureLinesMax)
     throw malformed(`it has more than ${signatureLinesMax} signature lines`)
-  return { text, signatures: lines.map(parseSignatureLine) }
+  return lines.map(parseSignatureLine)
 }
 
 function parseSignatureLine(line: string): NoteSignature {
@@ -137,13 +160,36 @@ function parseSignatureLine(line: string): NoteSignature {
 
 /** Signs a note text with one key. */
 export async function signNote(text: string, signer: NoteSigner, sha256: Sha256): Promise<string> {
-  const { keyId } = parseVkey(sha256, signer.vkey)
+  const { keyId, type } = parseVkey(sha256, signer.vkey)
+  if (type !== ed25519Note) throw malformed(`the key of ${signer.name} is that of a witness`)
   checkText(text)
   const signature = await signer.sign(utf8(text))
   return formatNote({ text, signatures: [{ name: signer.name, keyId, signature }] })
 }
 
-/** Checks that this key made this signature line. @throws EvidenceError PROOF_MISMATCH. */
+/** Signs the text of a checkpoint as a witness does; the signer's key must be one of a cosigner. */
+export async function cosign(
+  text: string,
+  signer: NoteSigner,
+  timeSeconds: number,
+  sha256: Sha256,
+): Promise<NoteSignature> {
+  const { keyId, type } = parseVkey(sha256, signer.vkey)
+  if (type !== ed25519Cosignature) throw malformed(`the key of ${signer.name} is not a witness's`)
+  checkText(text)
+  const time = BigInt(timeSeconds)
+  const signature = await signer.sign(cosignedMessage(text, time))
+  return { name: signer.name, keyId, signature: encodeCosignature({ time, signature }) }
+}
+
+/** What was signed and how, for the type of key that made the line. */
+function signedBytes(text: string, line: NoteSignature, type: KeyType) {
+  if (type === ed25519Note) return { message: utf8(text), signature: line.signature }
+  const { time, signature } = decodeCosignature(line.signature)
+  return { message: cosignedMessage(text, time), signature }
+}
+
+/** Checks that this key made this signature line. @throws EvidenceError PROOF_MISMATCH, PROOF_MALFORMED. */
 export function verifyNoteSignature(
   crypto: ProofCrypto,
   note: Note,
@@ -156,7 +202,8 @@ export function verifyNoteSignature(
       `the signature line of ${line.name} (${line.keyId}) does not belong to the key ${key.name} (${key.keyId})`,
     )
   }
-  if (!crypto.verifySignature(key.publicKey, utf8(note.text), line.signature)) {
+  const { message, signature } = signedBytes(note.text, line, key.type)
+  if (!crypto.verifySignature(key.publicKey, message, signature)) {
     throw new EvidenceError(
       'PROOF_MISMATCH',
       `the signature of ${key.name} (${key.keyId}) does not verify`,

@@ -8,6 +8,7 @@ import type { RecordedEvent, SaltedBytes } from './event-store.js'
 import { dataDigest, metadataDigest, parseLeaf } from './leaf.js'
 import { leafHash, verifyInclusion } from './merkle.js'
 import {
+  ed25519Note,
   type Note,
   parseVkey,
   type ProofCrypto,
@@ -15,6 +16,7 @@ import {
   type VerifyingKey,
 } from './note.js'
 import { formatTlogProof, parseTlogProof, type TlogProof } from './tlog-proof.js'
+import { verifyPolicy, type WitnessPolicy } from './witness-policy.js'
 
 /** One step of a verification that held, with what was computed; all values are text to show. */
 export interface ProofStep {
@@ -35,6 +37,8 @@ export interface ProofReport {
   readonly signedBy: readonly string[]
   /** Those of them that the caller named; empty only on the way to PROOF_KEY_UNKNOWN. */
   readonly trusted: readonly string[]
+  /** Witnesses of the caller's policy that cosigned, by their names there. */
+  readonly witnesses: readonly string[]
   readonly steps: readonly ProofStep[]
 }
 
@@ -58,16 +62,25 @@ export function buildProofFile(
   return `${canonicalText(file)}\n`
 }
 
+/** Whom the caller trusts. */
+export interface ProofTrust {
+  /** Verifier keys of logs that were named or pinned. */
+  readonly keys: readonly string[]
+  /** Logs, witnesses and how many of these must have cosigned; `keys` count as further logs. */
+  readonly policy?: WitnessPolicy
+}
+
 /**
- * Verifies a proof file without network and without us. `trust.keys` are the verifier keys that
- * the caller named or pinned; only a key named like the origin of the checkpoint counts.
+ * Verifies a proof file without network and without us. Only a key named like the origin of the
+ * checkpoint counts as one of the log.
  *
  * @throws EvidenceError PROOF_MALFORMED; PROOF_MISMATCH naming what does not match;
- * PROOF_KEY_UNKNOWN when the proof is sound but no trusted key signed it (details `{report}`).
+ * PROOF_KEY_UNKNOWN or PROOF_NOT_WITNESSED when the proof is sound but no trusted key, or too few
+ * witnesses, signed it (details `{report}`).
  */
 export function verifyProofFile(
   file: string | Uint8Array,
-  trust: { readonly keys: readonly string[] },
+  trust: ProofTrust,
   crypto: ProofCrypto,
 ): ProofReport {
   const parsed = parseProofFile(file)
@@ -95,9 +108,6 @@ export function verifyProofFile(
     checkSignatures(crypto, note, checkpoint, keys),
     checkInclusion(crypto, hash, proof, checkpoint),
   ]
-  const trusted = parsed.keys.filter(
-    (vkey, i) => trust.keys.includes(vkey) && keys[i]?.name === checkpoint.origin,
-  )
   const report = {
     leaf,
     position: proof.index,
@@ -105,21 +115,62 @@ export function verifyProofFile(
     data: data?.bytes ?? null,
     metadata: metadata?.bytes ?? null,
     signedBy: parsed.keys,
-    trusted,
+    trusted: [],
+    witnesses: [],
+    steps,
   }
+  return judgeTrust(report, { note, keys }, trust, crypto)
+}
+
+/** Whether those signed whom the caller trusts; the proof itself is sound. */
+function judgeTrust(
+  report: ProofReport,
+  { note, keys }: { readonly note: Note; readonly keys: readonly VerifyingKey[] },
+  trust: ProofTrust,
+  crypto: ProofCrypto,
+): ProofReport {
+  const { signedBy, checkpoint, steps } = report
+  const listed = [...trust.keys, ...(trust.policy?.logs ?? []).map(({ vkey }) => vkey)]
+  const trusted = signedBy.filter((vkey, i) => {
+    const key = keys[i]
+    return key?.name === checkpoint.origin && key.type === ed25519Note && listed.includes(vkey)
+  })
   if (trusted.length === 0) {
     throw new EvidenceError(
       'PROOF_KEY_UNKNOWN',
-      `the proof is sound, but signed by ${parsed.keys.join(', ')}, which you have not named`,
-      { details: { report: { ...report, steps } } },
+      `the proof is sound, but signed by ${signedBy.join(', ')}, which you have not named`,
+      { details: { report } },
     )
   }
-  steps.push({
-    name: 'trust',
-    summary: 'A key that you named signed the checkpoint',
-    computed: { keys: trusted.join(' ') },
-  })
-  return { ...report, steps }
+  const witnesses = witnessesBy(trust, note, { ...report, trusted }, crypto)
+  const summary =
+    witnesses.length === 0
+      ? 'A key that you named signed the checkpoint'
+      : `A key that you named signed the checkpoint, and ${witnesses.join(', ')} witnessed it`
+  const computed = {
+    keys: trusted.join(' '),
+    ...(witnesses.length === 0 ? {} : { witnesses: witnesses.join(' ') }),
+  }
+  return { ...report, trusted, witnesses, steps: [...steps, { name: 'trust', summary, computed }] }
+}
+
+function witnessesBy(
+  { keys, policy }: ProofTrust,
+  note: Note,
+  report: ProofReport,
+  crypto: ProofCrypto,
+): readonly string[] {
+  if (policy === undefined) return []
+  const named = keys.map((vkey) => parseVkey(crypto.sha256, vkey))
+  try {
+    return verifyPolicy(crypto, policy, note, named).witnesses.map(({ witness }) => witness.name)
+  } catch (error) {
+    if (!(error instanceof EvidenceError) || error.code !== 'PROOF_NOT_WITNESSED') throw error
+    throw new EvidenceError(error.code, `the proof is sound, but ${error.message}`, {
+      cause: error,
+      details: { ...error.details, report },
+    })
+  }
 }
 
 const malformed = (detail: string, cause?: unknown) =>
@@ -192,7 +243,7 @@ function checkSignatures(
     const line = note.signatures[i]
     if (line !== undefined) verifyNoteSignature(crypto, note, line, key)
   })
-  if (!keys.some((key) => key.name === checkpoint.origin)) {
+  if (!keys.some((key) => key.name === checkpoint.origin && key.type === ed25519Note)) {
     throw new EvidenceError(
       'PROOF_MISMATCH',
       `no key of the origin ${checkpoint.origin} signed the checkpoint`,

@@ -3,6 +3,15 @@ import { resolve } from 'node:path'
 import { parse } from 'yaml'
 import * as z from 'zod'
 import { EvidenceError } from '../contracts/errors.js'
+import {
+  witnessFlags,
+  type Witnessing,
+  witnessing,
+  type WitnessPlace,
+  witnessPlace,
+  witnessSettings,
+  witnessVariables,
+} from './witness-config.js'
 
 export const configFile = 'fractalops.config.yaml'
 const configFileBytesMax = 65_536
@@ -15,8 +24,12 @@ export const components = [
   'worker',
   'execution-runtime',
   'projector',
+  'witness',
 ] as const
 export type Component = (typeof components)[number]
+
+/** What runs when nothing is said: a witness in the same process vouches for little, so it is asked for. */
+const defaultComponents = components.filter((name) => name !== 'witness')
 
 export interface HostPort {
   readonly host: string
@@ -45,6 +58,9 @@ export interface Config {
   readonly tiles: 'public' | 'token'
   /** A ledger that this start creates takes raw leaves, for ever; an old one must have been created so. */
   readonly interoperability: boolean
+  /** The witness that runs in this process. */
+  readonly witness: (WitnessPlace & { readonly listen: HostPort }) | undefined
+  readonly witnessing: Witnessing
 }
 
 const hostPort = z.string().transform((text, context): HostPort => {
@@ -93,6 +109,8 @@ const settings = {
   origin: originForm,
   tiles: z.enum(['public', 'token'], 'must be public or token'),
   interoperability: z.boolean(),
+  witness_listen: hostPort,
+  ...witnessSettings,
 }
 const Settings = z.strictObject(settings).partial()
 type Settings = z.infer<typeof Settings>
@@ -107,6 +125,7 @@ const variables: Readonly<Record<string, Name>> = {
   FRACTALOPS_COMPONENTS: 'components',
   FRACTALOPS_ORIGIN: 'origin',
   FRACTALOPS_TILES: 'tiles',
+  ...witnessVariables,
 }
 /** Variables of commands; they configure no service. */
 const commandVariables = ['FRACTALOPS_TOKEN', 'FRACTALOPS_URL']
@@ -120,6 +139,8 @@ export const flagNames: Readonly<Record<string, Name>> = {
   'install-temporal': 'install_temporal',
   policies: 'policies',
   interoperability: 'interoperability',
+  witness: 'witness_listen',
+  ...witnessFlags,
 }
 
 export interface ConfigSources {
@@ -143,13 +164,18 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
     return name === undefined || value === undefined ? [] : [[name, value] as const]
   })
   const fromFlags = readSettings(Object.fromEntries(given), flagOf, problems)
+  const config = choose({ ...fromFile, ...fromEnv, ...fromFlags }, cwd, problems)
   if (problems.length > 0) {
     throw new EvidenceError(
       'CONFIGURATION_INVALID',
       `the configuration is not usable: ${problems.join('; ')}`,
     )
   }
-  const chosen = { ...fromFile, ...fromEnv, ...fromFlags }
+  return config
+}
+
+/** Every setting with its default; what does not go together is added to the problems. */
+function choose(chosen: Settings, cwd: string, problems: string[]): Config {
   const placed = (
     outside: string | undefined,
     listen: HostPort | undefined,
@@ -158,17 +184,25 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
     outside === undefined || outside === 'chdb:'
       ? { embedded: true, listen: listen ?? { host: '127.0.0.1', port } }
       : { embedded: false, address: outside }
+  const data = resolve(cwd, chosen.data ?? 'data')
+  const running = [...new Set(chosen.components ?? defaultComponents)]
+  const witness = witnessPlace(chosen, { cwd, data, runs: running.includes('witness') }, problems)
   return Object.freeze({
-    data: resolve(cwd, chosen.data ?? 'data'),
+    data,
     http: chosen.http ?? { host: '127.0.0.1', port: 4680 },
     warehouse: placed(chosen.warehouse, chosen.warehouse_listen, 8124),
     temporal: placed(chosen.temporal, chosen.temporal_listen, 7233),
-    components: [...new Set(chosen.components ?? components)],
+    components: running,
     installTemporal: chosen.install_temporal ?? false,
     policies: chosen.policies === undefined ? undefined : resolve(cwd, chosen.policies),
     origin: chosen.origin,
     tiles: chosen.tiles ?? 'token',
     interoperability: chosen.interoperability ?? false,
+    witness:
+      witness === undefined
+        ? undefined
+        : { ...witness, listen: chosen.witness_listen ?? { host: '127.0.0.1', port: 4681 } },
+    witnessing: witnessing(chosen, cwd, problems),
   })
 }
 

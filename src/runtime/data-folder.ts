@@ -106,8 +106,10 @@ export async function sessionKey(folder: DataFolder): Promise<Uint8Array> {
   return fresh
 }
 
-export const publishAddresses = (folder: DataFolder, addresses: Addresses): Promise<void> =>
-  replacePrivately(addressesFile(folder), `${JSON.stringify(addresses)}\n`)
+export const publishAddresses = (
+  folder: DataFolder,
+  addresses: Addresses | { readonly witness: string },
+): Promise<void> => replacePrivately(addressesFile(folder), `${JSON.stringify(addresses)}\n`)
 
 export const withdrawAddresses = (folder: DataFolder): Promise<void> =>
   rm(addressesFile(folder), { force: true })

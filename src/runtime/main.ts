@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createSessions } from '../api/sessions.js'
 import type { Health } from '../api/parts.js'
@@ -14,7 +15,7 @@ import {
   startExecution,
   startProjection,
 } from '../compose.js'
-import { startSealer } from '../compose-heads.js'
+import { startWitness } from '../compose-witness.js'
 import { EvidenceError } from '../contracts/errors.js'
 import type { HudView } from '../contracts/http.js'
 import { fsck } from '../ledger/adapters/fsck.js'
@@ -89,6 +90,8 @@ function createHealth(
  * @throws EvidenceError DATA_FOLDER_INVALID, LEDGER_LOCKED, JOURNAL_DAMAGED, POLICY_INVALID, ADDRESS_IN_USE.
  */
 export async function startProduct(config: Config, io: ServiceIo): Promise<RunningProduct> {
+  if (config.components.every((component) => component === 'witness'))
+    return startWitnessAlone(config, io)
   const folder = await openDataFolder(config.data)
   const log = openServiceLog(join(folder.path, 'service.log'))
   const closing = createClosing(log)
@@ -98,6 +101,38 @@ export async function startProduct(config: Config, io: ServiceIo): Promise<Runni
     await closing.closeAll()
     throw error
   }
+}
+
+const nowhere: Addresses = { http: null, warehouse: null, grpc: null, temporal: null }
+
+/** A process of a witness alone touches no data folder: all that it keeps is in its own. */
+async function startWitnessAlone(config: Config, io: ServiceIo): Promise<RunningProduct> {
+  const state = config.witness?.state ?? ''
+  await mkdir(state, { recursive: true, mode: 0o700 })
+  const log = openServiceLog(join(state, 'service.log'))
+  const closing = createClosing(log)
+  try {
+    await runWitness(config, io, log, closing)
+  } catch (error) {
+    await closing.closeAll()
+    throw error
+  }
+  let closed: Promise<void> | undefined
+  return {
+    addresses: () => nowhere,
+    health: async () => ({ ready: true, parts: [] }),
+    close: () => (closed ??= closing.closeAll()),
+  }
+}
+
+/** Starts the witness of this process and says where it is; its addresses stand in its own folder. */
+async function runWitness(config: Config, io: ServiceIo, log: Log, closing: Closing) {
+  const place = dataFolder(config.witness?.state ?? '')
+  await withdrawAddresses(place)
+  const { url, vkey } = await startWitness(config, log, closing)
+  await publishAddresses(place, { witness: url })
+  closing.add('witness address', () => withdrawAddresses(place))
+  io.say(`witness   ${url}\n  its key  ${vkey}`)
 }
 
 async function startParts(
@@ -114,7 +149,6 @@ async function startParts(
     )
   const ledger = await openLedger(config, folder, log)
   closing.add('ledger', () => ledger.close())
-  await startSealer(ledger, folder.ledger, { log, closing })
   await withdrawAddresses(folder)
   const domain = openDomain(ledger)
   const sessions = createSessions({
@@ -154,6 +188,7 @@ async function startParts(
   const api = runs('api')
     ? await startApi(config, domain, { sessions, warehouse, projection, health, closing })
     : undefined
+  if (runs('witness')) await runWitness(config, io, log, closing)
   return publish({
     folder,
     closing,

@@ -9,7 +9,7 @@ import { dirname } from 'node:path'
 import { EvidenceError } from '../../contracts/errors.js'
 import { base64Of, bytesOfBase64, concatBytes } from '../encoding.js'
 import { nodeCrypto } from '../node-crypto.js'
-import { ed25519Note, formatVkey, keyIdOf, type NoteSigner } from '../note.js'
+import { ed25519Note, formatVkey, keyIdOf, type KeyType, type NoteSigner } from '../note.js'
 import { type FilePort, nodeFiles, replaceFile } from './file-port.js'
 
 const keyHead = 'PRIVATE+KEY+'
@@ -33,19 +33,20 @@ export async function openKeyFile(
   name: string,
   mayCreate: boolean,
   files: FilePort = nodeFiles,
+  type: KeyType = ed25519Note,
 ): Promise<NoteSigner> {
   const text = await readKey(files, path)
   if (text !== undefined) {
     // Who made it may have been killed before its name was synced, and it is about to be used.
     if (mayCreate) await files.syncFolder(dirname(path))
-    return parseKey(path, text, name)
+    return parseKey(path, text, name, type)
   }
   if (!mayCreate) throw unusable(path, 'it is missing, and this ledger was signed with it before')
   const { privateKey } = generateKeyPairSync('ed25519')
   await files.createFolder(dirname(path))
   // If we stop before the rename, the next start finds no key and makes another: none was used yet.
-  await replaceFile(files, path, Buffer.from(formatKey(privateKey, name)))
-  return signerOf(privateKey, name)
+  await replaceFile(files, path, Buffer.from(formatKey(privateKey, name, type)))
+  return signerOf(privateKey, name, type)
 }
 
 async function readKey(files: FilePort, path: string): Promise<string | undefined> {
@@ -69,33 +70,36 @@ async function readKey(files: FilePort, path: string): Promise<string | undefine
 const publicBytes = (key: KeyObject): Uint8Array =>
   Uint8Array.from(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32))
 
-function formatKey(key: KeyObject, name: string): string {
+function formatKey(key: KeyObject, name: string, type: KeyType): string {
   const seed = key.export({ format: 'der', type: 'pkcs8' }).subarray(-32)
-  const id = keyIdOf(nodeCrypto.sha256, name, publicBytes(key))
-  return `${keyHead}${name}+${id}+${base64Of(concatBytes(Uint8Array.of(ed25519Note), seed))}\n`
+  const id = keyIdOf(nodeCrypto.sha256, name, publicBytes(key), type)
+  return `${keyHead}${name}+${id}+${base64Of(concatBytes(Uint8Array.of(type), seed))}\n`
 }
 
-function parseKey(path: string, text: string, name: string): NoteSigner {
+function parseKey(path: string, text: string, name: string, type: KeyType): NoteSigner {
   const [, keyName, id, encoded] =
     /^PRIVATE\+KEY\+([^+\n]+)\+([0-9a-f]{8})\+([^\n]+)\n$/.exec(text) ?? []
   if (keyName === undefined || encoded === undefined)
     throw unusable(path, 'it is not one line PRIVATE+KEY+name+id+base64')
   if (keyName !== name) throw unusable(path, `it is the key of ${keyName}, not of ${name}`)
   const bytes = bytesOfBase64(encoded)
-  if (bytes[0] !== ed25519Note || bytes.length !== 33)
-    throw unusable(path, 'it is not an Ed25519 note key')
+  if (bytes[0] !== type || bytes.length !== 33)
+    throw unusable(
+      path,
+      `it is not an Ed25519 key of ${type === ed25519Note ? 'a log' : 'a witness'}`,
+    )
   const key = createPrivateKey({
     key: Buffer.concat([pkcs8Prefix, bytes.subarray(1)]),
     format: 'der',
     type: 'pkcs8',
   })
-  if (keyIdOf(nodeCrypto.sha256, name, publicBytes(key)) !== id)
+  if (keyIdOf(nodeCrypto.sha256, name, publicBytes(key), type) !== id)
     throw unusable(path, 'its id does not belong to its key')
-  return signerOf(key, name)
+  return signerOf(key, name, type)
 }
 
-const signerOf = (key: KeyObject, name: string): NoteSigner => ({
+const signerOf = (key: KeyObject, name: string, type: KeyType): NoteSigner => ({
   name,
-  vkey: formatVkey(nodeCrypto.sha256, name, publicBytes(key)),
+  vkey: formatVkey(nodeCrypto.sha256, name, publicBytes(key), type),
   sign: (message) => sign(null, message, key),
 })
