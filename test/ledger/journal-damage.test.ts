@@ -1,8 +1,5 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { appendFile, cp, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import t from 'tap'
 import { EvidenceError } from '../../src/contracts/errors.js'
 import { type FilePort, nodeFiles } from '../../src/ledger/adapters/file-port.js'
@@ -250,51 +247,3 @@ t.test('a kept checkpoint that was changed is damage, and so is one of another k
   await writeFile(path, bytes)
   t.equal((await fsck({ folder })).sound, true)
 })
-
-t.test(
-  'kill -9 under load loses nothing acknowledged and shows no half batch',
-  { timeout: 110_000 },
-  async (t) => {
-    const folder = await temporaryFolder(t)
-    const acknowledged = new Set<string>()
-    for (let round = 0; round < 4; round += 1) {
-      const child = spawn(
-        process.execPath,
-        [...process.execArgv, join(import.meta.dirname, '../support/append-under-load.ts'), folder],
-        {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        },
-      )
-      t.teardown(() => child.kill('SIGKILL'))
-      const wanted = acknowledged.size + 40 + Math.floor(Math.random() * 400)
-      for await (const line of createInterface({ input: child.stdout })) {
-        // The last line may be cut off by the kill.
-        if (/^ack [0-9a-f-]{36}$/.test(line)) acknowledged.add(line.slice(4))
-        if (acknowledged.size >= wanted && child.exitCode === null) child.kill('SIGKILL')
-      }
-      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-      t.equal(child.signalCode, 'SIGKILL')
-
-      const report = await fsck({ folder })
-      if (!report.sound) t.fail('fsck finds flaws after the kill', report)
-      const ledger = await openJournal({ folder, now: () => Date.now() })
-      const missing: string[] = []
-      for (const id of acknowledged) if ((await ledger.find(id)) === undefined) missing.push(id)
-      t.strictSame(missing, [])
-      const batches = new Map<string, number>()
-      for await (const { data } of ledger.readLog()) {
-        const batch = Buffer.from(data?.bytes ?? [])
-          .toString('latin1')
-          .slice(0, 36)
-        batches.set(batch, (batches.get(batch) ?? 0) + 1)
-      }
-      t.strictSame(
-        [...batches.values()].filter((count) => count !== 3),
-        [],
-        'every batch of three is whole',
-      )
-      t.equal(ledger.checkpoint().size, ledger.size())
-      await ledger.close()
-    }
-  },
-)

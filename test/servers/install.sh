@@ -25,6 +25,29 @@ browser() {
   return 1
 }
 
+# Lets real calls of the operating system fail.
+strace_program() {
+  if command -v strace >/dev/null; then return 0; fi
+  if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+    echo 'strace is missing: install the package strace'
+    return 1
+  fi
+  for _ in $(seq 1 "$attemptsMax"); do
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends strace && return 0
+    sleep 5
+  done
+  echo 'strace could not be installed'
+  return 1
+}
+
+# One behind the other: both may need the package manager.
+packages() {
+  local missing=0
+  browser || missing=1
+  strace_program || missing=1
+  return "$missing"
+}
+
 temporal() {
   if [ ! -x ./temporal.sh ]; then
     echo 'test/servers/temporal.sh is not there'
@@ -35,7 +58,7 @@ temporal() {
 
 # Beside each other: one waits for the network while another compiles.
 jobs=()
-for server in browser temporal ./tessera.sh; do
+for server in packages temporal ./tessera.sh; do
   "$server" &
   jobs+=("$!")
 done
