@@ -1,158 +1,120 @@
-// How fast durable appends are, beside what the disk and Node allow at best: a bare loop that groups the
-// callers that wait and does one write and one fdatasync for the same bytes, with nothing else in it.
-import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
+// How fast the ledger is, as ratios: beside what the disk takes at best, and beside stores that are made to
+// do the same work, all in one run on one machine. docs/benchmarks.md says what the figures mean.
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { commit, ensureBuilt, repository } from './built.mjs'
+import { ensureBuilt, repository } from './built.mjs'
+import { writeDocument } from './bench/document.mjs'
+import { figures } from './bench/figures.mjs'
+import { isMemory, machineOf, makeFolder } from './bench/machine.mjs'
+import { PeerMissing } from './bench/peers.mjs'
+import { asText } from './bench/report.mjs'
 
 const { values } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '3' },
-    callers: { type: 'string', default: '1,64,1024' },
-    /** Folder on the disk to measure; the default may be memory. */
-    folder: { type: 'string', default: tmpdir() },
+    /** Figures, separated by commas; absent = all but those that must be asked for. */
+    only: { type: 'string' },
+    /** Length of one measured piece; a figure has several. */
+    seconds: { type: 'string', default: '1' },
+    rounds: { type: 'string', default: '3' },
+    callers: { type: 'string', default: '1,64,256,1024' },
+    batches: { type: 'string', default: '1,100,1000' },
+    /** Peers to measure beside the ledger; empty = none. */
+    peers: { type: 'string', default: 'sqlite,lmdb,postgres,nats' },
+    /** Sizes of the growth table in millions of events; minutes to an hour, so only when asked for. */
+    growth: { type: 'string', default: '' },
+    /** Parent of the data folders, on the disk to measure. */
+    folder: { type: 'string' },
+    /** Put the peers into the cache first. */
+    install: { type: 'boolean', default: false },
+    /** Write the result to a file. */
+    json: { type: 'string' },
+    /** Measure nothing: take the results of these files, later ones first in doubt. */
+    from: { type: 'string', multiple: true },
+    /** Write docs/benchmarks.md. */
+    write: { type: 'boolean', default: false },
   },
 })
 
-const eventBytes = 500
-const measureMs = Number(values.seconds) * 1000
-const warmUpMs = 500
-const callerCounts = values.callers.split(',').map(Number)
+const listOf = (text) => text.split(',').filter((one) => one !== '')
 
-/** Lets `callers` append one after the other for a while; answers rate and latency after the warm-up. */
-async function drive(callers, append) {
-  const latencies = []
-  const began = performance.now()
-  const counted = began + warmUpMs
-  const end = counted + measureMs
-  await Promise.all(
-    Array.from({ length: callers }, async (_, caller) => {
-      for (let at = performance.now(); at < end;) {
-        await append(caller)
-        const after = performance.now()
-        if (at >= counted && after <= end) latencies.push(after - at)
-        at = after
-      }
-    }),
+function numbersOf(name, text) {
+  const numbers = listOf(text).map(Number)
+  if (numbers.some((one) => !(one > 0)))
+    throw new Error(`--${name} takes numbers above 0, not ${text}`)
+  return numbers
+}
+
+function chosenFigures() {
+  const asked = values.only === undefined ? undefined : listOf(values.only)
+  for (const name of asked ?? [])
+    if (figures[name] === undefined)
+      throw new Error(`there is no figure ${name}: choose of ${Object.keys(figures).join(', ')}`)
+  return Object.entries(figures).filter(([name, { isAsked }]) =>
+    asked === undefined ? isAsked === undefined || isAsked(values) : asked.includes(name),
   )
-  latencies.sort((a, b) => a - b)
-  const quantile = (share) =>
-    Number((latencies[Math.floor(latencies.length * share)] ?? 0).toFixed(3))
-  return {
-    per_second: Math.round((latencies.length * 1000) / measureMs),
-    p50_ms: quantile(0.5),
-    p99_ms: quantile(0.99),
+}
+
+async function measureAll() {
+  const settings = {
+    seconds: numbersOf('seconds', values.seconds)[0],
+    rounds: numbersOf('rounds', values.rounds)[0],
+    callers: numbersOf('callers', values.callers),
+    batches: numbersOf('batches', values.batches),
+    growth: numbersOf('growth', values.growth),
+    peers: listOf(values.peers),
   }
-}
-
-const bytesBelow = async (folder) => {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  const sizes = await Promise.all(
-    entries
-      .filter((entry) => entry.isFile())
-      .map((entry) => stat(join(entry.parentPath, entry.name))),
-  )
-  return sizes.reduce((sum, { size }) => sum + size, 0)
-}
-
-async function benchLedger(folder, callers) {
-  const { openJournal } = await import(
-    pathToFileURL(join(repository, 'dist/ledger/adapters/open-journal.js')).href
-  )
-  const ledger = await openJournal({ folder, now: Date.now })
-  const metadata = Buffer.from('{}')
-  const result = await drive(callers, (caller) =>
-    ledger.append({
-      project: 'default',
-      stream: `bench-${caller}`,
-      expected: 'any',
-      events: [
-        {
-          id: randomUUID(),
-          type: 'bench.happened',
-          version: '0',
-          writer: 'client',
-          actor: 'bench',
-          contentType: 'application/octet-stream',
-          data: randomBytes(eventBytes),
-          metadata,
-        },
-      ],
-    }),
-  )
-  const events = await ledger.size()
-  await ledger.close()
-  return { ...result, events, bytes_per_event: Math.round((await bytesBelow(folder)) / events) }
-}
-
-/** The floor: callers that wait are written together. No ids, no digests, no tree, no index. */
-async function benchBare(folder, callers, bytesPerEvent) {
-  const file = await open(join(folder, 'bare'), 'w')
-  const record = randomBytes(bytesPerEvent)
-  let waiting = []
-  let running = false
-  const flush = async () => {
-    running = true
-    while (waiting.length > 0) {
-      const group = waiting
-      waiting = []
+  const chosen = chosenFigures()
+  await ensureBuilt({ only: ['code', 'workflows'] })
+  const { folder, remove } = makeFolder(values.folder)
+  process.once('SIGINT', () => {
+    remove()
+    process.exit(130)
+  })
+  try {
+    if (isMemory(folder)) console.error(`WARNING: ${folder} is memory. Name a disk with --folder.`)
+    const machine = await machineOf(folder)
+    const measured = {}
+    for (const [name, figure] of chosen) {
+      const run = { ...settings, folder: join(folder, name), say: (line) => console.error(line) }
       try {
-        await file.write(Buffer.concat(group.map(({ bytes }) => bytes)))
-        await file.datasync()
-        for (const { done } of group) done()
+        measured[name] = await figure.measure(run)
       } catch (error) {
-        for (const { failed } of group) failed(error)
+        if (!(error instanceof PeerMissing)) throw error
+        measured[name] = { title: figure.title, reason: error.message }
       }
     }
-    running = false
+    return { machine, settings, figures: measured }
+  } finally {
+    remove()
   }
-  const result = await drive(
-    callers,
-    () =>
-      new Promise((done, failed) => {
-        waiting.push({ bytes: record, done, failed })
-        if (!running) void flush()
-      }),
-  )
-  await file.close()
-  return result
 }
+
+/** Results of earlier runs as one; the machine is that of the last. */
+const readRuns = (files) =>
+  files
+    .map((file) => JSON.parse(readFileSync(file, 'utf8')))
+    .reduce((all, run) => ({ ...run, figures: { ...all.figures, ...run.figures } }))
 
 async function main() {
-  await ensureBuilt({ only: ['code'] })
-  const rows = []
-  for (const callers of callerCounts) {
-    const folder = await mkdtemp(join(values.folder, 'fractalops-bench-'))
+  if (values.install) {
     try {
-      const ledger = await benchLedger(join(folder, 'ledger'), callers)
-      const bare = await benchBare(folder, callers, ledger.bytes_per_event)
-      rows.push({
-        callers,
-        ratio_to_bare: Number((ledger.per_second / bare.per_second).toFixed(3)),
-        ledger,
-        bare,
-      })
-    } finally {
-      await rm(folder, { recursive: true, force: true })
+      execFileSync(join(repository, 'scripts/bench/peers.sh'), { stdio: ['ignore', 2, 2] })
+    } catch {
+      console.error('some peers are missing; the run goes on without them')
     }
   }
-  for (const { callers, ratio_to_bare: ratio, ledger, bare } of rows) {
-    console.log(
-      `${String(callers).padStart(5)} callers: ${ratio.toFixed(2)} of a bare write+fdatasync loop ` +
-        `(${ledger.per_second}/s, p99 ${ledger.p99_ms} ms; bare ${bare.per_second}/s, p99 ${bare.p99_ms} ms)`,
-    )
+  const run = values.from === undefined ? await measureAll() : readRuns(values.from)
+  const json = `${JSON.stringify(run, null, 2)}\n`
+  if (values.json !== undefined) writeFileSync(values.json, json)
+  console.log(asText(run))
+  if (values.from === undefined) console.log(`\n${json}`)
+  if (values.write) {
+    if (!run.machine.disk.durable)
+      throw new Error('figures of a folder in memory are not written down')
+    console.error(`written to ${await writeDocument(run)}`)
   }
-  const about = {
-    commit: commit(),
-    node: process.version,
-    cpu: cpus()[0]?.model,
-    cores: cpus().length,
-    event_bytes: eventBytes,
-  }
-  console.log(JSON.stringify({ ...about, rows }, null, 2))
 }
 
 await main()

@@ -8,7 +8,7 @@ const shownMax = 50
 export const fsck: Command = {
   name: 'fsck',
   usage: '[--data DIR]',
-  summary: 'Check every record, digest, chain and checkpoint of a stopped ledger',
+  summary: 'Check every record, digest, chain, checkpoint and seal of a stopped ledger',
   async run(args, context) {
     const { values } = readArgs(args, flags)
     const { terminal } = context
@@ -21,7 +21,7 @@ export const fsck: Command = {
     if (values.json) printJson(terminal, report)
     else {
       terminal.out(
-        `${report.origin}: ${report.events} events${report.raw === 0 ? '' : ` and ${report.raw} raw leaves`} in ${report.segments} segments, ${report.checkpoints} kept checkpoints\n`,
+        `${report.origin}: ${report.events} events${report.raw === 0 ? '' : ` and ${report.raw} raw leaves`} in ${report.segments} segments, ${report.checkpoints} kept checkpoints, ${report.seals} seals\n`,
       )
       for (const { segment, offset, position, flaw } of report.problems.slice(0, shownMax)) {
         terminal.out(
@@ -36,7 +36,7 @@ export const fsck: Command = {
         )
       terminal.out(
         report.sound
-          ? 'sound: every record, digest, chain and checkpoint agrees\n'
+          ? 'sound: every record, digest, chain, checkpoint and seal agrees\n'
           : 'not sound: keep a copy of the folder and restore it from a backup\n',
       )
     }

@@ -24,6 +24,7 @@ export interface FsckOutcome {
   readonly raw: number
   readonly segments: number
   readonly checkpoints: number
+  readonly seals: number
   readonly sound: boolean
   readonly problems: readonly FsckFlaw[]
   readonly problemCount: number

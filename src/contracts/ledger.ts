@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { defineEvent } from './event.js'
-import { ActorName, Sha256Hex } from './identifiers.js'
+import { ActorName, Decimal, Sha256Hex } from './identifiers.js'
 import { PolicyBundle } from './policy.js'
 
 /** A C2SP signed-note verifier key: name+hash+base64. */
@@ -70,6 +70,31 @@ export const alarmCleared = defineEvent({
   example: alarmExample,
 })
 
+export const headsSealed = defineEvent({
+  type: 'ledger.heads-sealed',
+  version: '1',
+  writer: 'ledger',
+  category: 'ledger',
+  summary:
+    'The last event of every stream and type among the first leaves, as the root of a map; what is complete can be proven by it',
+  schema: z.strictObject({
+    /** Exactly the leaves at the positions below this one are in the map. */
+    size: Decimal,
+    /** Root of the heads map (docs/completeness.md). */
+    root: Sha256Hex,
+    /** Streams in the map. */
+    streams: Decimal,
+    /** The seal before this one. */
+    previous: z.strictObject({ position: Decimal, leaf_hash: Sha256Hex }).nullable(),
+  }),
+  example: {
+    size: '65536',
+    root: 'd'.repeat(64),
+    streams: '1204',
+    previous: { position: '41', leaf_hash: 'e'.repeat(64) },
+  },
+})
+
 export const keyCreated = defineEvent({
   type: 'key.created',
   version: '1',
@@ -80,5 +105,5 @@ export const keyCreated = defineEvent({
   example: { vkey, purpose: 'checkpoint' },
 })
 
-export const ledgerEvents = [ledgerBootstrapped, alarmRaised, alarmCleared] as const
+export const ledgerEvents = [ledgerBootstrapped, headsSealed, alarmRaised, alarmCleared] as const
 export const keyEvents = [keyCreated] as const

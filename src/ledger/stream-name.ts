@@ -1,6 +1,15 @@
 import { EvidenceError } from '../contracts/errors.js'
 import { isReserved, Project } from '../contracts/identifiers.js'
 import { LeafStream } from '../contracts/leaf.js'
+import { hexOf, utf8 } from './encoding.js'
+import type { Sha256 } from './merkle.js'
+
+/** The project of the ledger's own events. */
+export const ledgerProject = 'default'
+
+/** The stream of the ledger's own events: `ledger-` and the first 16 hex digits of SHA-256(origin). */
+export const ledgerStreamOf = (sha256: Sha256, origin: string): string =>
+  `ledger-${hexOf(sha256(utf8(origin))).slice(0, 16)}`
 
 const reservedId = /^[A-Za-z0-9._~-]{1,128}$/
 

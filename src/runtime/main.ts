@@ -15,6 +15,7 @@ import {
   startExecution,
   startProjection,
 } from '../compose.js'
+import { startSealer } from '../compose-heads.js'
 import { startWitness } from '../compose-witness.js'
 import { EvidenceError } from '../contracts/errors.js'
 import type { HudView } from '../contracts/http.js'
@@ -149,6 +150,7 @@ async function startParts(
     )
   const ledger = await openLedger(config, folder, log)
   closing.add('ledger', () => ledger.close())
+  await startSealer(ledger, folder.ledger, { log, closing })
   await withdrawAddresses(folder)
   const domain = openDomain(ledger)
   const sessions = createSessions({

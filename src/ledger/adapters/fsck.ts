@@ -7,6 +7,7 @@ import { beginsLikeEvent } from '../raw-leaf.js'
 import { type FilePort, type LedgerFile, nodeFiles } from './file-port.js'
 import { lockFolder } from './folder-lock.js'
 import { checkDigests, createLeafChain } from './fsck-chain.js'
+import { createSealCheck, type SealCheck } from './fsck-seals.js'
 import {
   decodeLeafPart,
   decodePayload,
@@ -41,6 +42,8 @@ export interface FsckReport {
   readonly raw: number
   readonly segments: number
   readonly checkpoints: number
+  /** Seals whose map was made anew and compared. */
+  readonly seals: number
   /** True when nothing is damaged; a torn tail of the last stop is not damage. */
   readonly sound: boolean
   readonly problems: readonly FsckProblem[]
@@ -57,8 +60,8 @@ export interface FsckProgress {
 
 /**
  * Checks everything in a ledger folder that no process writes: checksums, leaf form, digests made
- * anew, `prev`, revisions, `type_seq`, time, ids, and the tree against every kept checkpoint and its
- * signature. Names every damaged place; damage never stops it.
+ * anew, `prev`, revisions, `type_seq`, time, ids, the tree against every kept checkpoint and its
+ * signature, and the root of every seal. Names every damaged place; damage never stops it.
  *
  * @throws EvidenceError LEDGER_LOCKED, DATA_FOLDER_INVALID.
  */
@@ -91,7 +94,8 @@ async function createCheck(
     if (problems.length < problemsMax) problems.push({ segment, offset, position, flaw })
   }
   const checkpoints = await readKept(files, folder, identity, tell)
-  const fold = createFold(checkpoints, identity, tell)
+  const seals = await createSealCheck(files, identity.origin)
+  const fold = createFold(checkpoints, seals, identity, tell)
   const names = await segmentNames(files, folder)
   let bytesDone = 0
   let bytesTotal = 0
@@ -123,6 +127,7 @@ async function createCheck(
     }
   } finally {
     for (const file of opened) await file.close()
+    await seals.close()
   }
   fold.end(names.at(-1) ?? 'journal')
   return {
@@ -131,6 +136,7 @@ async function createCheck(
     raw: fold.raw(),
     segments: names.length,
     checkpoints: checkpoints.length,
+    seals: seals.seals,
     sound: problemCount === 0,
     problems,
     problemCount,
@@ -182,7 +188,12 @@ async function readKept(
 type Fold = ReturnType<typeof createFold>
 
 /** Follows positions, leaves and tree through all segments. */
-function createFold(kept: readonly PlacedCheckpoint[], identity: LedgerIdentity, tell: Tell) {
+function createFold(
+  kept: readonly PlacedCheckpoint[],
+  seals: SealCheck,
+  identity: LedgerIdentity,
+  tell: Tell,
+) {
   const chain = createLeafChain()
   const tree = createTreeHashes()
   let next = 0
@@ -225,6 +236,7 @@ function createFold(kept: readonly PlacedCheckpoint[], identity: LedgerIdentity,
       next = position
       lost = true
       chain.gap()
+      seals.gap()
     },
     add(segment: string, offset: number, leafBytes: Uint8Array) {
       const position = next
@@ -233,8 +245,11 @@ function createFold(kept: readonly PlacedCheckpoint[], identity: LedgerIdentity,
       )
       events += 1
       grow(leafHash)
-      return leaf
+      // A leaf that cannot be read is missing from the map.
+      if (leaf === undefined) seals.gap()
+      return leaf === undefined ? undefined : { leaf, leafHash, position }
     },
+    seals,
     addRaw(segment: string, offset: number, leafBytes: Uint8Array) {
       // The tree cannot tell the two kinds apart: an event that is passed off as a raw leaf would be hidden.
       if (beginsLikeEvent(leafBytes))
@@ -311,6 +326,9 @@ async function checkSegment({
           return group.offset
         }
         checkGroup(group, name, fold, tell)
+        await fold.seals.compare(({ segment, offset }, position, flaw) =>
+          tell(segment, offset, position, flaw),
+        )
         progress(group.offset + group.bytes.length)
         continue
       }
@@ -353,11 +371,15 @@ function checkGroup(group: ScannedGroup, name: string, fold: Fold, tell: Tell) {
       fold.addRaw(name, place, part.leaf)
       continue
     }
-    const leaf = fold.add(name, place, part.leaf)
+    const added = fold.add(name, place, part.leaf)
     const payload = decodePayload(group.bytes.subarray(part.payloadAt, part.end))
     if (isFlaw(payload)) tell(name, group.offset + part.payloadAt, position, payload.flaw)
-    else if (leaf !== undefined)
-      checkDigests(leaf, payload, (flaw) => tell(name, place, position, flaw))
+    if (added !== undefined) {
+      const data = isFlaw(payload) ? null : payload.data
+      fold.seals.add({ ...added, data }, { segment: name, offset: place })
+      if (!isFlaw(payload))
+        checkDigests(added.leaf, payload, (flaw) => tell(name, place, position, flaw))
+    }
   }
   if (fold.next() !== firstPosition + recordCount) {
     tell(name, group.offset, fold.next(), `the group should hold ${recordCount} records`)

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { alarmCleared, alarmRaised } from '../../contracts/ledger.js'
-import { hexOf, utf8 } from '../encoding.js'
 import { encodeFact } from '../facts.js'
 import { nodeCrypto } from '../node-crypto.js'
+import { ledgerProject, ledgerStreamOf } from '../stream-name.js'
 import { type PreparedRequest, prepareRequests } from './draft-check.js'
 
 /** Something about the ledger that a person must look at, as long as it lasts. */
@@ -12,10 +12,7 @@ export interface Alarm {
 }
 
 /** The stream of the ledger's own events. */
-export const ledgerStream = (origin: string): string =>
-  `ledger-${hexOf(nodeCrypto.sha256(utf8(origin))).slice(0, 16)}`
-
-export const ledgerProject = 'default'
+export const ledgerStream = (origin: string): string => ledgerStreamOf(nodeCrypto.sha256, origin)
 
 /** Ledger time of one group, and the alarm event that the group must carry because of it. */
 export interface ClockReading {
