@@ -81,8 +81,12 @@ async function measureAll() {
       try {
         measured[name] = await figure.measure(run)
       } catch (error) {
-        if (!(error instanceof PeerMissing)) throw error
         measured[name] = { title: figure.title, reason: error.message }
+        if (error instanceof PeerMissing) continue
+        // The other figures are still worth having; the run has failed all the same.
+        console.error(error)
+        measured[name].failed = true
+        process.exitCode = 1
       }
     }
     return { machine, settings, figures: measured }

@@ -49,14 +49,15 @@ const sections = (results) =>
   Object.entries(results).map(([name, result]) => ({
     title: result.title,
     reason: result.reason,
+    word: result.failed === true ? 'FAILED' : 'skipped',
     tables: result.reason === undefined ? figures[name].tables(result) : [],
   }))
 
 export function asText(run) {
   const parts = [machineLines(run).join('\n'), aligned(ratioTable(run.figures))]
-  for (const { title, reason, tables } of sections(run.figures)) {
+  for (const { title, reason, word, tables } of sections(run.figures)) {
     parts.push(`== ${title}`)
-    if (reason !== undefined) parts.push(`skipped: ${reason}`)
+    if (reason !== undefined) parts.push(`${word}: ${reason}`)
     for (const table of tables) {
       parts.push([table.caption, aligned(table)].filter(Boolean).join('\n'))
       if (table.notes?.length > 0) parts.push(table.notes.map((note) => `  ${note}`).join('\n'))
@@ -76,9 +77,9 @@ export function asMarkdown(run) {
     '### Ratios',
     markdownTable(ratioTable(run.figures)),
   ]
-  for (const { title, reason, tables } of sections(run.figures)) {
+  for (const { title, reason, word, tables } of sections(run.figures)) {
     parts.push(`### ${title}`)
-    if (reason !== undefined) parts.push(`Skipped: ${reason}.`)
+    if (reason !== undefined) parts.push(`${word}: ${reason}`)
     for (const table of tables) {
       if (table.caption) parts.push(table.caption)
       parts.push(markdownTable(table))

@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { PeerMissing } from './peers.mjs'
 
-const taskMsMax = 180_000
+/** A start over millions of events may read them all. */
+const taskMsMax = 900_000
 
 /** Starts a store in a folder of its own. @throws PeerMissing when it cannot be had here. */
 export async function startStore(name, folder, options = {}) {
@@ -29,8 +30,13 @@ export async function startStore(name, folder, options = {}) {
       await gone
     }
   }
+  /** What a crash is: no chance to write anything more. */
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await gone
+  }
   try {
-    return { name, folder, ...(await ask('open', options)), ask, close }
+    return { name, folder, kill, ...(await ask('open', options)), ask, close }
   } catch (error) {
     await close()
     throw error

@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { cli, repository } from '../built.mjs'
+import { startServer } from './processes.mjs'
+
+/** A module of the built product. */
+export const product = (path) => import(pathToFileURL(join(repository, 'dist', path)).href)
+
+/** The built product in a process of its own, ledger and HTTP only; its administrator's token and how it is ended. */
+export async function startProduct(data, flags = []) {
+  const args = ['up', '--data', data, '--http', '127.0.0.1:0', '--components', 'ledger,api']
+  const isReady = async () => {
+    const { http } = JSON.parse(readFileSync(join(data, 'addresses.json'), 'utf8'))
+    const url = http.startsWith('http') ? http : `http://${http}`
+    const ready = await fetch(`${url}/readyz`)
+    return ready.ok ? url : undefined
+  }
+  const { ready: url, stop } = await startServer(
+    process.execPath,
+    [cli, ...args, ...flags],
+    isReady,
+    { signal: 'SIGINT' },
+  )
+  const administrator = readFileSync(join(data, 'admin.token'), 'utf8').trim()
+  return { url, administrator, stop }
+}
+
+/** A token with these access roles. */
+export async function issueToken({ url, administrator }, name, access) {
+  const response = await fetch(`${url}/v1/tokens`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${administrator}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name, access }),
+  })
+  if (!response.ok) throw new Error(`no token for ${name}: ${await response.text()}`)
+  return (await response.json()).token
+}
