@@ -6,7 +6,7 @@ import { Uuid } from '../contracts/identifiers.js'
 import { LeafName, LeafStream } from '../contracts/leaf.js'
 import type { RecordedEvent } from '../ledger/event-store.js'
 import { eventView } from '../runtime/event-view.js'
-import { proofOf } from '../runtime/proof-view.js'
+import { proofOf, tlogProofOf } from '../runtime/proof-view.js'
 import { principalOf } from './access.js'
 import { cursorTo, numberFromCursor, pageOf, pageQuery } from './pages.js'
 import type { ApiParts } from './parts.js'
@@ -110,6 +110,24 @@ export const events =
           .type('application/json')
           .header('content-disposition', `attachment; filename="${event.leaf.id}.proof.json"`)
         return proofOf(event, ledger, [ledger.vkey])
+      },
+    )
+
+    app.get(
+      '/v1/events/:id/tlog-proof',
+      {
+        schema: {
+          tags: ['proofs'],
+          summary: 'The proof of one leaf as C2SP tlog-proof: index, path and signed checkpoint',
+          params: byId,
+        },
+      },
+      async (request, reply) => {
+        const { position, leaf } = await found(principalOf(request).project, request.params.id)
+        void reply
+          .type('text/plain; charset=utf-8')
+          .header('content-disposition', `attachment; filename="${leaf.id}.tlog-proof"`)
+        return tlogProofOf(position, ledger)
       },
     )
   }

@@ -21,6 +21,7 @@ const noParts: ApiParts = {
     checkpointCovering: unused,
     checkpointsAfter: unused,
     proveInclusion: unused,
+    proveBatch: unused,
     proveConsistency: unused,
     hashTile: unused,
     leaves: unused,

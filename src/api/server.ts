@@ -20,6 +20,7 @@ import { policies } from './policies.js'
 import { rawLeaves } from './raw-leaves.js'
 import { securityHeaders, servePortal } from './portal.js'
 import { replyWithProblem } from './problem.js'
+import { proofs } from './proofs.js'
 import { proposalDecisions } from './proposal-decisions.js'
 import { proposalRemarks } from './proposal-remarks.js'
 import { proposals } from './proposals.js'
@@ -78,6 +79,7 @@ export async function buildServer(parts: ApiParts, options: ApiOptions): Promise
     proposalRemarks,
     events,
     streams,
+    proofs,
     assets,
     tokens,
     session,

@@ -1,10 +1,8 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import * as z from 'zod'
 import { EvidenceError } from '../contracts/errors.js'
-import { ConsistencyView, EventPage } from '../contracts/http.js'
-import { Decimal } from '../contracts/identifiers.js'
+import { EventPage } from '../contracts/http.js'
 import { LeafStream } from '../contracts/leaf.js'
-import { base64Of } from '../ledger/encoding.js'
 import { checkStream } from '../ledger/stream-name.js'
 import { eventView } from '../runtime/event-view.js'
 import { principalOf } from './access.js'
@@ -56,23 +54,6 @@ export const streams =
         if ((await ledger.lastRevision(project, stream)) === undefined)
           throw new EvidenceError('STREAM_NOT_FOUND', `the stream ${stream} has no event`)
         return streamPage(ledger, project, stream, request.query)
-      },
-    )
-
-    app.get(
-      '/v1/consistency',
-      {
-        schema: {
-          tags: ['proofs'],
-          summary: 'RFC 6962 proof that the tree of one size grew into that of another',
-          querystring: z.strictObject({ from: Decimal, to: Decimal }),
-          response: { 200: ConsistencyView },
-        },
-      },
-      async (request) => {
-        const { from, to } = request.query
-        const proof = await ledger.proveConsistency(Number(from), Number(to))
-        return { from, to, proof: proof.map(base64Of) }
       },
     )
   }

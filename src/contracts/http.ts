@@ -232,6 +232,22 @@ export const WorkflowView = z.object({
 
 export const ConsistencyView = z.object({ from: Decimal, to: Decimal, proof: z.array(z.string()) })
 
+/** Positions to be proven together under one published checkpoint: that of `size`, or the latest. */
+export const BatchProofRequest = z.strictObject({
+  positions: z.array(Decimal).min(1).max(1_000),
+  size: Decimal.optional(),
+})
+/** One proof for all of them: verified with `verifyBatchInclusion`, described in docs/proofs.md. */
+export const BatchProofView = z.object({
+  /** Ascending, each once. */
+  positions: z.array(Decimal),
+  size: Decimal,
+  /** Base64, in the order of the tree from left to right. */
+  hashes: z.array(z.string()),
+  /** The signed checkpoint of this size. */
+  checkpoint: z.string(),
+})
+
 export const TokenRequest = z.strictObject({
   name: ActorName,
   access: z

@@ -174,6 +174,8 @@ export interface ProofSource {
   checkpointsAfter(size: number): AsyncIterable<PublishedCheckpoint>
   /** RFC 6962 inclusion path, leaf-sibling first. @throws EvidenceError TREE_RANGE. */
   proveInclusion(position: number, size: number): Promise<readonly Uint8Array[]>
+  /** The hashes of `batchSubtrees` in batch-proof.ts: one proof for many leaves. @throws EvidenceError TREE_RANGE. */
+  proveBatch(positions: readonly number[], size: number): Promise<readonly Uint8Array[]>
   /** RFC 6962 consistency proof. @throws EvidenceError TREE_RANGE. */
   proveConsistency(from: number, to: number): Promise<readonly Uint8Array[]>
 }

@@ -23,6 +23,7 @@ export const readingView = (ledger: EventStore & ProofSource & TileSource): Ledg
     checkpointCovering: (position, timeoutMs) => ledger.checkpointCovering(position, timeoutMs),
     checkpointsAfter: (size) => ledger.checkpointsAfter(size),
     proveInclusion: (position, size) => ledger.proveInclusion(position, size),
+    proveBatch: (positions, size) => ledger.proveBatch(positions, size),
     proveConsistency: (from, to) => ledger.proveConsistency(from, to),
     hashTile: (level, index, width) => ledger.hashTile(level, index, width),
     leaves: (from, count) => ledger.leaves(from, count),

@@ -364,6 +364,7 @@ function proofsOf(
     },
     // Async, so that an index on disk can take the place of this one.
     proveInclusion: async (position, size) => Promise.resolve(tree.inclusion(position, size)),
+    proveBatch: async (positions, size) => Promise.resolve(tree.batch(positions, size)),
     proveConsistency: async (from, to) => Promise.resolve(tree.consistency(from, to)),
   }
 }

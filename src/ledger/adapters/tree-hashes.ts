@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { EvidenceError } from '../../contracts/errors.js'
+import { batchSubtrees } from '../batch-proof.js'
 import { consistencySubtrees, inclusionSubtrees, splitOf, type Subtree } from '../merkle.js'
 import { tileWidth } from '../tiles.js'
 import { type HashList, hashList } from './growing-list.js'
@@ -16,6 +17,8 @@ export interface TreeHashes {
   rootOf(size: number): Uint8Array
   /** Sibling first. @throws EvidenceError TREE_RANGE. */
   inclusion(index: number, size: number): readonly Uint8Array[]
+  /** What `batchSubtrees` names, left to right. @throws EvidenceError TREE_RANGE. */
+  batch(indexes: readonly number[], size: number): readonly Uint8Array[]
   /** @throws EvidenceError TREE_RANGE. */
   consistency(from: number, to: number): readonly Uint8Array[]
   /** `width` complete subtrees of 256^level leaves, from subtree `index` × 256 on. @throws EvidenceError TREE_RANGE. */
@@ -74,6 +77,10 @@ export function createTreeHashes(): TreeHashes {
     inclusion(index, size) {
       checkSize(size)
       return inclusionSubtrees(index, size).map(hashOf)
+    },
+    batch(indexes, size) {
+      checkSize(size)
+      return batchSubtrees(indexes, size).map(hashOf)
     },
     consistency(from, to) {
       checkSize(to)
