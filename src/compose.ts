@@ -76,6 +76,7 @@ export async function openLedger(
       openKeyFile(join(folder.keys, 'checkpoint.key'), origin, mayCreate),
     onAlarm: ({ alarm }, change) => log.warn('ledger alarm', { alarm, change }),
     onReadOnly: ({ code }) => log.error('the ledger became read-only', { code }),
+    onIndexRebuild: (reason) => log.warn('the index of the ledger is made anew', { reason }),
   })
   try {
     const writer = createLedgerWriter(ledger)

@@ -163,6 +163,10 @@ export const errorTable = {
     remedy:
       'Stop, keep a copy of the folder, and restore it from a backup; "fractalops fsck" names every damaged place.',
   },
+  INDEX_DAMAGED: {
+    kind: 'unavailable',
+    remedy: 'Start the ledger again: the index is made anew from the journal; nothing is lost.',
+  },
   LEDGER_LOCKED: {
     kind: 'unavailable',
     remedy: 'Another process uses this data folder: stop it, or choose another folder with --data.',

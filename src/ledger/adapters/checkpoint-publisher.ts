@@ -54,7 +54,7 @@ export function createCheckpointPublisher(options: {
   const publish = async () => {
     const size = tree.size
     if (latest?.size === size) return
-    const root = tree.rootOf(size)
+    const root = tree.root()
     const note = await signNote(formatCheckpoint({ origin, size, root }), signer, nodeCrypto.sha256)
     const checkpoint = { origin, size, root, note }
     // If we stop before it is kept, nobody saw it and the next start signs the same or a larger tree.

@@ -4,11 +4,13 @@ import type { Receipt, RecordedEvent } from '../event-store.js'
 import type { DiskReserve } from './disk-reserve.js'
 import type { PreparedRequest } from './draft-check.js'
 import { isDiskFull, isUndoneDiskFull } from './file-port.js'
-import type { JournalIndex } from './journal-index.js'
+import type { Soon } from './index-runs.js'
+import type { IndexStore } from './index-store.js'
+import type { StreamHead } from './journal-index.js'
 import type { JournalWriter } from './journal-writer.js'
 import type { LedgerClock } from './ledger-clock.js'
-import { createGroupSequencer, type GroupSequencer } from './sequencer.js'
-import type { TreeHashes } from './tree-hashes.js'
+import { nameKey } from './recent-events.js'
+import { createGroupSequencer, type GroupSequencer, type Known } from './sequencer.js'
 
 /** Bounds of what waits; beyond them callers are told LEDGER_BUSY. */
 export const queueEventsMax = 65_536
@@ -55,8 +57,7 @@ export interface CommitQueue {
 }
 
 export interface CommitOptions {
-  readonly index: JournalIndex
-  readonly tree: TreeHashes
+  readonly store: IndexStore
   readonly clock: LedgerClock
   readonly writer: JournalWriter
   readonly reserve: DiskReserve
@@ -186,16 +187,24 @@ const reserveBytesOf = (group: readonly Waiting[]): number =>
 const mayUseReserve = (one: Waiting): boolean => 'request' in one && one.request.fromReserve
 
 async function commitOnce(group: readonly Waiting[], options: CommitOptions): Promise<void> {
-  const { index, tree, clock, writer } = options
-  const stored = await readStored(group, options)
+  const { store, clock } = options
+  const room = store.room()
+  if (room !== undefined) await room
   const reading = clock.read()
-  const sequencer = createGroupSequencer(index, tree, reading.timeMs, stored)
+  const requests = group.flatMap((one) => ('raw' in one ? [] : [one.request]))
+  const known = await recall(
+    reading.event === null ? requests : [...requests, reading.event],
+    options,
+  )
+  const sequencer = createGroupSequencer(known, reading.timeMs)
   const refusal = options.reserve.refusal()
   const answers = group.map((one) => answerTo(one, sequencer, refusal))
   if (sequencer.leaves.length > 0) {
     if (reading.event !== null) sequencer.sequence(reading.event)
-    await commitLeaves(sequencer, writer, index, tree)
+    await commitLeaves(sequencer, options)
     reading.commit()
+    const at = { lastTimeMs: reading.timeMs, clockAlarm: clock.alarm !== null }
+    store.endGroup(() => options.writer.mark(at))
     options.onCommit()
   }
   // Conflicts and repeats are answered here too: they may speak of events of this very group.
@@ -217,38 +226,54 @@ function answerTo(
   return 'error' in outcome ? () => one.reject(outcome.error) : () => one.resolve(outcome.receipts)
 }
 
-async function commitLeaves(
-  { leaves }: GroupSequencer,
-  writer: JournalWriter,
-  index: JournalIndex,
-  tree: TreeHashes,
-) {
+async function commitLeaves({ leaves }: GroupSequencer, { writer, store }: CommitOptions) {
   const places = await writer.write(leaves)
   leaves.forEach((sequenced, i) => {
     const place = places[i]
     if (place === undefined) throw new RangeError('a record was written without a place')
-    tree.append(sequenced.leafHash)
+    store.tree.append(sequenced.leafHash)
     if (!('leaf' in sequenced)) {
-      index.addRaw(place)
+      store.index.addRaw(place)
       return
     }
-    const { id, project, stream, type } = sequenced.leaf
-    index.add({ ...place, id, project, stream, type })
+    const { leaf, leafHash, revision, typeSeq } = sequenced
+    const { id, project, stream, type } = leaf
+    store.index.add(place, { id, project, stream, revision, type, typeSeq }, leafHash)
   })
 }
 
-/** The durable events whose ids this group uses again: their bytes are needed to compare. */
-async function readStored(group: readonly Waiting[], { index, readEvent }: CommitOptions) {
+/** Gathers what sequencing must know; waits only for what the index must read from the disk. */
+async function recall(
+  requests: readonly PreparedRequest[],
+  { store, readEvent }: CommitOptions,
+): Promise<Known> {
+  const { index } = store
   const stored = new Map<string, RecordedEvent>()
-  for (const one of group) {
-    if ('raw' in one) continue
-    for (const { draft } of one.request.events) {
+  const heads = new Map<string, StreamHead>()
+  const typeSizes = new Map<string, number>()
+  const waits: Promise<unknown>[] = []
+  const put = <Value>(into: Map<string, Value>, key: string, value: Soon<Value>) => {
+    if (value instanceof Promise) waits.push(value.then((read) => into.set(key, read)))
+    else into.set(key, value)
+  }
+  const readAgain = async (id: string, position: Soon<number | undefined>) => {
+    const at = await position
+    if (at !== undefined) stored.set(id, await readEvent(at))
+  }
+  for (const { streams, events } of requests) {
+    for (const { project, stream } of streams) {
+      const key = nameKey(project, stream)
+      if (!heads.has(key)) put(heads, key, index.headOf(project, stream))
+    }
+    for (const { draft, project } of events) {
+      const typeKey = nameKey(project, draft.type)
+      if (!typeSizes.has(typeKey)) put(typeSizes, typeKey, index.typeSize(project, draft.type))
       const position = index.positionOf(draft.id)
-      if (position !== undefined && !stored.has(draft.id))
-        stored.set(draft.id, await readEvent(position))
+      if (position !== undefined) waits.push(readAgain(draft.id, position))
     }
   }
-  return stored
+  if (waits.length > 0) await Promise.all(waits)
+  return { size: index.size, stored, heads, typeSizes }
 }
 
 const readOnly = (cause: unknown) =>

@@ -1,6 +1,14 @@
 import { EvidenceError } from '../../contracts/errors.js'
-import type { Delivery, EventReader, LogRead, RecordedEvent, StreamRead } from '../event-store.js'
+import type {
+  Delivery,
+  EventReader,
+  LogFilter,
+  LogRead,
+  RecordedEvent,
+  StreamRead,
+} from '../event-store.js'
 import type { JournalIndex } from './journal-index.js'
+import { type Place, placeFilter } from './place-list.js'
 import type { RecordReader } from './record-reader.js'
 
 /** What readers hold of the log at once; a single larger event is read alone. */
@@ -54,56 +62,74 @@ export function createReading(
   records: RecordReader,
   head: HeadSignal,
 ): Reading {
-  async function* pages(positions: Iterable<number>): AsyncGenerator<RecordedEvent> {
-    let page: number[] = []
-    let bytes = 0
-    for (const position of positions) {
-      const size = index.placeOf(position).bytes
-      if (page.length > 0 && (page.length === pageEventsMax || bytes + size > pageBytesMax)) {
-        yield* await records.readMany(page)
-        page = []
-        bytes = 0
+  /** Reads events page by page; what a filter does not want is left out, and so are leaves that are no events. */
+  async function* pages(
+    positions: AsyncIterable<readonly number[]>,
+    filter?: LogFilter,
+    max = Number.POSITIVE_INFINITY,
+  ): AsyncGenerator<RecordedEvent> {
+    const mayWant = filter === undefined ? () => true : placeFilter(filter)
+    const wants = filter === undefined ? () => true : eventFilter(filter)
+    let left = max
+    if (left === 0) return
+    for await (const some of positions) {
+      const places = await index.placesOf(some)
+      const candidates = some
+        .map((position, i) => ({ position, place: places[i] }))
+        .filter(({ place }) => place !== undefined && !place.raw && mayWant(place))
+      for (let from = 0; from < candidates.length;) {
+        const page = firstPage(candidates.slice(from, from + Math.min(left, pageEventsMax)))
+        from += page.length
+        for (const event of await records.readMany(page)) {
+          if (!wants(event)) continue
+          yield event
+          left -= 1
+          if (left === 0) return
+        }
       }
-      page.push(position)
-      bytes += size
     }
-    if (page.length > 0) yield* await records.readMany(page)
   }
 
   return {
     async find(id) {
-      const position = index.positionOf(id)
+      const position = await index.positionOf(id)
       return position === undefined ? undefined : records.read(position)
     },
-    lastRevision(project, stream) {
-      const size = index.streamSize(project, stream)
-      return Promise.resolve(size === 0 ? undefined : size - 1)
+    async lastRevision(project, stream) {
+      const size = await index.streamSize(project, stream)
+      return size === 0 ? undefined : size - 1
     },
     readStream({ project, stream, from, direction, max }: StreamRead) {
-      const size = index.streamSize(project, stream)
-      return pages(
-        mapped(walk(size, from, direction, max), (revision) =>
-          index.streamPosition(project, stream, revision),
-        ),
-      )
+      checkCount(from, 'from')
+      checkCount(max, 'max')
+      const positions = async function* () {
+        const size = await index.streamSize(project, stream)
+        for (const revisions of inParts(walk(size, from, direction, max))) {
+          const found: number[] = []
+          for (const revision of revisions) {
+            const position = index.streamPosition(project, stream, revision)
+            found.push(position instanceof Promise ? await position : position)
+          }
+          yield found
+        }
+      }
+      return pages(positions())
     },
     readLog({ from, direction, max, filter }: LogRead = {}) {
-      // Raw leaves are no events: where there are some, `max` counts what is left without them.
-      const wants = filter === undefined ? everyEvent(index) : index.matcher(filter)
-      const all = walk(index.size, from, direction, wants === undefined ? max : undefined)
-      return pages(wants === undefined ? all : matching(all, wants, max))
+      checkCount(from, 'from')
+      checkCount(max, 'max')
+      const all = walk(index.size, from, direction, undefined)
+      return pages(later(inParts(all)), filter, max)
     },
     async *subscribe({ from, filter, signal }): AsyncGenerator<Delivery> {
       checkCount(from, 'from')
-      const wants =
-        filter === undefined ? (position: number) => !index.isRaw(position) : index.matcher(filter)
       let next = from
       let told = -1
       const over = () => signal.aborted || head.ended
       while (!over()) {
         const size = index.size
         try {
-          for await (const event of pages(matching(range(next, size), wants))) {
+          for await (const event of pages(later(inParts(range(next, size))), filter)) {
             yield { kind: 'event', event }
             if (over()) return
           }
@@ -122,9 +148,28 @@ export function createReading(
   }
 }
 
-/** Tells events from raw leaves; undefined where every leaf is an event. */
-const everyEvent = (index: JournalIndex) =>
-  index.rawSize === 0 ? undefined : (position: number) => !index.isRaw(position)
+/** What the leaf says decides; the marks of places only leave most of the others unread. */
+const eventFilter =
+  ({ project, streamPrefixes, types }: LogFilter) =>
+  ({ leaf }: RecordedEvent): boolean =>
+    (project === undefined || leaf.project === project) &&
+    (streamPrefixes === undefined ||
+      streamPrefixes.some((prefix) => leaf.stream.startsWith(prefix))) &&
+    (types === undefined || types.includes(leaf.type))
+
+/** As many as make a page of bounded bytes; a single larger event is read alone. */
+function firstPage(
+  candidates: readonly { readonly position: number; readonly place: Place | undefined }[],
+): readonly number[] {
+  const page: number[] = []
+  let bytes = 0
+  for (const { position, place } of candidates) {
+    bytes += place?.bytes ?? 0
+    if (page.length > 0 && bytes > pageBytesMax) break
+    page.push(position)
+  }
+  return page
+}
 
 const checkCount = (value: number | undefined, name: string) => {
   if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
@@ -139,40 +184,35 @@ function* range(from: number, end: number): Generator<number> {
 }
 
 /** The numbers that a read of `size` things in a direction from a place goes through. */
-function walk(
+function* walk(
   size: number,
   from: number | undefined,
   direction: StreamRead['direction'],
-  max: number | undefined,
-): Iterable<number> {
-  checkCount(from, 'from')
-  checkCount(max, 'max')
-  const limit = max ?? Number.POSITIVE_INFINITY
+  max = Number.POSITIVE_INFINITY,
+): Generator<number, void> {
   if (direction !== 'backwards') {
     const first = from ?? 0
-    return range(first, Math.min(size, first + limit))
+    yield* range(first, Math.min(size, first + max))
+    return
   }
   const last = Math.min(from ?? size - 1, size - 1)
-  return (function* () {
-    for (let at = last; at >= 0 && last - at < limit; at -= 1) yield at
-  })()
+  for (let at = last; at >= 0 && last - at < max; at -= 1) yield at
 }
 
-function* mapped(values: Iterable<number>, map: (value: number) => number): Generator<number> {
-  for (const value of values) yield map(value)
-}
-
-function* matching(
-  positions: Iterable<number>,
-  wants: (position: number) => boolean,
-  max?: number,
-): Generator<number> {
-  let left = max ?? Number.POSITIVE_INFINITY
-  if (left === 0) return
-  for (const position of positions) {
-    if (!wants(position)) continue
-    yield position
-    left -= 1
-    if (left === 0) return
+/** Short parts first, so that a reader who wants little does not cause much to be looked up. */
+function* inParts(values: Iterable<number>): Generator<readonly number[]> {
+  let part: number[] = []
+  let most = 16
+  for (const value of values) {
+    part.push(value)
+    if (part.length < most) continue
+    yield part
+    part = []
+    most = Math.min(2 * most, pageEventsMax)
   }
+  if (part.length > 0) yield part
+}
+
+async function* later<Item>(items: Iterable<Item>): AsyncGenerator<Item> {
+  yield* items
 }

@@ -160,6 +160,16 @@ export async function appendDurably(
   }
 }
 
+/** Writes the beginning of a new file, which is closed again when that fails. */
+export async function writeOrClose(file: LedgerFile, bytes: Uint8Array): Promise<void> {
+  try {
+    await file.write(bytes, 0)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
 /** Replaces a small file so that a crash leaves either the old or the new content. */
 export async function replaceFile(files: FilePort, path: string, bytes: Uint8Array): Promise<void> {
   const beside = `${path}.new`

@@ -27,6 +27,8 @@ import { createTreeHashes } from './tree-hashes.js'
 /** Problems that a report lists; further ones are counted only. */
 export const problemsMax = 10_000
 
+const forgetEvery = 65_536
+
 export interface FsckProblem {
   /** Name of the file in the ledger folder. */
   readonly segment: string
@@ -208,7 +210,7 @@ function createFold(
       at = kept[nextKept]
     ) {
       nextKept += 1
-      if (!Buffer.from(at.root).equals(tree.rootOf(tree.size))) {
+      if (!Buffer.from(at.root).equals(tree.root())) {
         tell(
           checkpointsFile,
           at.offset,
@@ -221,6 +223,8 @@ function createFold(
   const grow = (leafHash: Uint8Array) => {
     next += 1
     if (!lost) tree.append(leafHash)
+    // Only its right edge is asked for: full tiles need not stay in memory.
+    if (tree.size % forgetEvery === 0) tree.written(tree.toWrite())
     compare()
   }
   compare()

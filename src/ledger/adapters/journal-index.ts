@@ -1,164 +1,182 @@
-import type { LogFilter } from '../event-store.js'
-import { numberList } from './growing-list.js'
+import { hexOf } from '../encoding.js'
+import { boundedCache } from './bounded-cache.js'
+import { createIndexKeys, type IndexKeys } from './index-keys.js'
+import type { RunSet, Soon } from './index-runs.js'
+import { type MarkedPlace, type Place, placeOfEvent, placeOfRaw } from './place-list.js'
+import { type ChainEvent, createRecentEvents, nameKey, type RecentEvents } from './recent-events.js'
+import type { TreeHashes } from './tree-hashes.js'
 
-/** Where a record stands: the number of its segment, and its place and length there. */
-export interface Place {
-  readonly segment: number
-  readonly offset: number
-  readonly bytes: number
-}
+/** Streams and types whose end is kept in memory. */
+const streamHeadsMax = 65_536
+const typeSizesMax = 16_384
+const beyondAll = 2 ** 47
 
-export interface IndexedEvent extends Place {
-  readonly id: string
-  readonly project: string
-  readonly stream: string
-  readonly type: string
+/** The end of a stream: how many events it has, and the leaf hash of the last in hex. */
+export interface StreamHead {
+  readonly size: number
+  readonly prev: string | null
 }
 
 /**
  * What the engine must find without reading the journal. It holds only durable events and can be
- * rebuilt from the journal at any time; this one lives in memory.
+ * rebuilt from the journal at any time: the latest events in memory, the others on disk. What is
+ * answered at once needs no waiting; a promise means that the disk is read.
+ *
+ * @throws EvidenceError INDEX_DAMAGED from every question that reads the disk.
  */
 export interface JournalIndex {
   readonly size: number
   /** Adds the event at position `size`. */
-  add(event: IndexedEvent): void
-  /** Adds a raw leaf at position `size`: it has a place and is no event. */
+  add(place: Place, event: ChainEvent, leafHash: Uint8Array): void
+  /** Adds a leaf that is none of our events at position `size`: it has a place and nothing else. */
   addRaw(place: Place): void
-  isRaw(position: number): boolean
-  /** How many raw leaves there are among the positions. */
-  readonly rawSize: number
-  positionOf(id: string): number | undefined
-  placeOf(position: number): Place
+  positionOf(id: string): Soon<number | undefined>
+  headOf(project: string, stream: string): Soon<StreamHead>
   /** Number of events of the stream: its next revision. */
-  streamSize(project: string, stream: string): number
-  streamPosition(project: string, stream: string, revision: number): number
+  streamSize(project: string, stream: string): Soon<number>
+  /** @throws RangeError when the stream has no such revision. */
+  streamPosition(project: string, stream: string, revision: number): Soon<number>
   /** Number of events of the type: its next `type_seq`. */
-  typeSize(project: string, type: string): number
-  /** Tells of each position whether it is an event that the filter wants. */
-  matcher(filter: LogFilter): (position: number) => boolean
+  typeSize(project: string, type: string): Soon<number>
+  /** @throws RangeError when the type has no such event. */
+  typePosition(project: string, type: string, typeSeq: number): Soon<number>
+  /** Places of positions below `size`, best in order. */
+  placesOf(positions: readonly number[]): Promise<readonly MarkedPlace[]>
 }
 
-/** Stands for the stream and the type of a raw leaf. */
-const noName = 0xffff_ffff
-
-interface Name {
-  readonly number: number
-  readonly project: string
-  readonly name: string
+/** Where an index keeps what is not recent. */
+export interface IndexParts {
+  readonly keys: IndexKeys
+  readonly runs: Pick<RunSet, 'floor'> & { readonly isEmpty: () => boolean }
+  /** Written out below `from` of the oldest recent events. */
+  readonly readPlaces: (positions: readonly number[]) => Promise<readonly MarkedPlace[]>
+  /** Newest first; the newest takes what is added. */
+  readonly recent: () => readonly RecentEvents[]
+  readonly tree: Pick<TreeHashes, 'leaf'>
 }
 
-/** Gives each (project, name) a small number; neither holds a control character, so the key is unique. */
-function nameTable() {
-  const numbers = new Map<string, number>()
-  const names: Name[] = []
-  return {
-    names,
-    find: (project: string, name: string) => numbers.get(`${project}\n${name}`),
-    numberOf(project: string, name: string) {
-      const key = `${project}\n${name}`
-      const known = numbers.get(key)
-      if (known !== undefined) return known
-      numbers.set(key, names.length)
-      names.push({ number: names.length, project, name })
-      return names.length - 1
-    },
+const then = <Value, Other>(value: Soon<Value>, map: (value: Value) => Soon<Other>): Soon<Other> =>
+  value instanceof Promise ? value.then(map) : map(value)
+
+export function createJournalIndex(parts: IndexParts): JournalIndex {
+  const { keys, runs, tree } = parts
+  const heads = boundedCache<string, StreamHead>(streamHeadsMax)
+  const typeSizes = boundedCache<string, number>(typeSizesMax)
+  const newest = () => {
+    const events = parts.recent()[0]
+    if (events === undefined) throw new RangeError('nothing takes what is added')
+    return events
   }
-}
+  const sizeNow = () => newest().from + newest().count
 
-export function createMemoryIndex(): JournalIndex {
-  // A Map ends at 2^24 entries: an index on disk takes this place before a ledger grows so large.
-  const positions = new Map<string, number>()
-  const segments = numberList()
-  const offsets = numberList()
-  const lengths = numberList()
-  const streamNumbers = numberList()
-  const typeNumbers = numberList()
-  const streams = nameTable()
-  const types = nameTable()
-  const streamPositions: number[][] = []
-  const typeSizes: number[] = []
-  let rawSize = 0
+  /** The last entry of a chain: in memory, or in the runs. */
+  const lastOf = (
+    kind: 'stream' | 'type',
+    project: string,
+    name: string,
+  ): Soon<{ readonly number: number; readonly position: number } | undefined> => {
+    for (const events of parts.recent()) {
+      const chain = events[kind](project, name)
+      const position = chain?.positions.at(-1)
+      if (chain !== undefined && position !== undefined)
+        return { number: chain.first + chain.positions.length - 1, position }
+    }
+    if (runs.isEmpty()) return undefined
+    return runs.floor(keyOf(kind, project, name), beyondAll)
+  }
+  const keyOf = (kind: 'stream' | 'type', project: string, name: string) =>
+    kind === 'stream' ? keys.ofStream(project, name) : keys.ofType(project, name)
 
-  const addPlace = ({ segment, offset, bytes }: Place, stream: number, type: number) => {
-    segments.push(segment)
-    lengths.push(bytes)
-    streamNumbers.push(stream)
-    typeNumbers.push(type)
-    offsets.push(offset)
+  const positionIn = (
+    kind: 'stream' | 'type',
+    project: string,
+    name: string,
+    number: number,
+  ): Soon<number> => {
+    const missing = () => new RangeError(`the ${kind} ${name} has no event ${number}`)
+    for (const events of parts.recent()) {
+      const chain = events[kind](project, name)
+      if (chain === undefined || number < chain.first) continue
+      const position = chain.positions[number - chain.first]
+      if (position === undefined) throw missing()
+      return position
+    }
+    return then(runs.floor(keyOf(kind, project, name), number), (found) => {
+      if (found?.number !== number) throw missing()
+      return found.position
+    })
   }
 
   return {
     get size() {
-      return offsets.length
+      return sizeNow()
     },
-    add(event) {
-      const stream = streams.numberOf(event.project, event.stream)
-      const type = types.numberOf(event.project, event.type)
-      positions.set(event.id, offsets.length)
-      ;(streamPositions[stream] ??= []).push(offsets.length)
-      typeSizes[type] = (typeSizes[type] ?? 0) + 1
-      addPlace(event, stream, type)
+    add(place, event, leafHash) {
+      newest().add(placeOfEvent(place, event), event)
+      const head = { size: event.revision + 1, prev: hexOf(leafHash) }
+      heads.set(nameKey(event.project, event.stream), head)
+      typeSizes.set(nameKey(event.project, event.type), event.typeSeq + 1)
     },
-    addRaw(place) {
-      addPlace(place, noName, noName)
-      rawSize += 1
-    },
-    isRaw: (position) => streamNumbers.at(position) === noName,
-    get rawSize() {
-      return rawSize
-    },
-    positionOf: (id) => positions.get(id),
-    placeOf: (position) => ({
-      segment: segments.at(position),
-      offset: offsets.at(position),
-      bytes: lengths.at(position),
-    }),
-    streamSize(project, stream) {
-      const number = streams.find(project, stream)
-      return number === undefined ? 0 : (streamPositions[number]?.length ?? 0)
-    },
-    streamPosition(project, stream, revision) {
-      const number = streams.find(project, stream)
-      const position = number === undefined ? undefined : streamPositions[number]?.[revision]
-      if (position === undefined)
-        throw new RangeError(`the stream ${stream} has no revision ${revision}`)
-      return position
-    },
-    typeSize(project, type) {
-      const number = types.find(project, type)
-      return number === undefined ? 0 : (typeSizes[number] ?? 0)
-    },
-    matcher({ project, streamPrefixes, types: wantedTypes }) {
-      // Judged once per stream and once per type, then only looked up.
-      const wantsStream = remembered(
-        streams.names,
-        ({ project: own, name }) =>
-          (project === undefined || own === project) &&
-          (streamPrefixes === undefined ||
-            streamPrefixes.some((prefix) => name.startsWith(prefix))),
-      )
-      const wantsType = remembered(
-        types.names,
-        ({ name }) => wantedTypes === undefined || wantedTypes.includes(name),
-      )
-      return (position) => {
-        const stream = streamNumbers.at(position)
-        return stream !== noName && wantsStream(stream) && wantsType(typeNumbers.at(position))
+    addRaw: (place) => newest().add(placeOfRaw(place), null),
+    positionOf(id) {
+      for (const events of parts.recent()) {
+        const position = events.positionOf(id)
+        if (position !== undefined) return position
       }
+      if (runs.isEmpty()) return undefined
+      return then(runs.floor(keys.ofId(id), 0), (found) => found?.position)
+    },
+    headOf(project, stream) {
+      const name = nameKey(project, stream)
+      const known = heads.get(name)
+      if (known !== undefined) return known
+      return then(lastOf('stream', project, stream), (last): Soon<StreamHead> => {
+        if (last === undefined) return { size: 0, prev: null }
+        return then(tree.leaf(last.position), (leafHash) => {
+          const head = { size: last.number + 1, prev: hexOf(leafHash) }
+          // While the disk was read the stream may have grown: what was added since is newer.
+          return heads.get(name) ?? (heads.set(name, head), head)
+        })
+      })
+    },
+    streamSize: (project, stream) => {
+      const known = heads.get(nameKey(project, stream))
+      if (known !== undefined) return known.size
+      return then(lastOf('stream', project, stream), (last) => (last?.number ?? -1) + 1)
+    },
+    streamPosition: (project, stream, revision) => positionIn('stream', project, stream, revision),
+    typeSize: (project, type) => {
+      const known = typeSizes.get(nameKey(project, type))
+      if (known !== undefined) return known
+      return then(lastOf('type', project, type), (last) => (last?.number ?? -1) + 1)
+    },
+    typePosition: (project, type, typeSeq) => positionIn('type', project, type, typeSeq),
+    async placesOf(positions) {
+      const recent = parts.recent()
+      const from = recent.at(-1)?.from ?? 0
+      const old = await parts.readPlaces(positions.filter((position) => position < from))
+      let next = 0
+      return positions.map((position) => {
+        if (position >= sizeNow()) throw new RangeError(`there is no position ${position}`)
+        const place =
+          position < from
+            ? old[next++]
+            : recent.find((events) => events.from <= position)?.placeOf(position)
+        if (place === undefined) throw new RangeError(`there is no place of position ${position}`)
+        return place
+      })
     },
   }
 }
 
-function remembered(
-  names: readonly Name[],
-  judge: (name: Name) => boolean,
-): (number: number) => boolean {
-  const judged: boolean[] = []
-  return (number) => {
-    const known = judged[number]
-    if (known !== undefined) return known
-    const name = names[number]
-    return (judged[number] = name !== undefined && judge(name))
-  }
+/** An index that holds everything in memory: for a ledger that is only looked at and has none on disk. */
+export function createMemoryIndex(tree: Pick<TreeHashes, 'leaf'>): JournalIndex {
+  const recent = [createRecentEvents(0)]
+  return createJournalIndex({
+    keys: createIndexKeys(new Uint8Array(32)),
+    runs: { floor: () => undefined, isEmpty: () => true },
+    readPlaces: async () => [],
+    recent: () => recent,
+    tree,
+  })
 }

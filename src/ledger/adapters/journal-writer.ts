@@ -8,7 +8,9 @@ import {
   recordBytes,
   segmentHeaderBytes,
 } from './journal-format.js'
-import type { Place } from './journal-index.js'
+import type { JournalMark } from './index-flush.js'
+import type { Place } from './place-list.js'
+import { markOf } from './recovery.js'
 import { createSegment, type Segment } from './segments.js'
 import type { SequencedEvent, SequencedLeaf } from './sequencer.js'
 
@@ -19,6 +21,8 @@ export interface JournalWriter {
   readonly segments: readonly Segment[]
   /** Resolves with the places of the records once they are durable. @throws NotDurable. */
   write(leaves: readonly SequencedLeaf[]): Promise<readonly Place[]>
+  /** Where the journal stands behind the last group. */
+  mark(clock: { readonly lastTimeMs: number; readonly clockAlarm: boolean }): JournalMark
 }
 
 export function createJournalWriter(options: {
@@ -26,11 +30,14 @@ export function createJournalWriter(options: {
   readonly folder: string
   readonly origin: string
   readonly segments: Segment[]
-  readonly end: number
+  /** Where each segment ends. */
+  readonly ends: number[]
+  readonly group: JournalMark['group']
   readonly segmentBytesMax: number
 }): JournalWriter {
-  const { segments } = options
-  let end = options.end
+  const { segments, ends } = options
+  let group = options.group
+  let end = ends.at(-1) ?? 0
 
   const segmentFor = async (firstPosition: number): Promise<Segment> => {
     const last = segments.at(-1)
@@ -47,19 +54,24 @@ export function createJournalWriter(options: {
     })
     segments.push(next)
     end = segmentHeaderBytes
+    ends.push(end)
     return next
   }
 
   return {
     segments,
     async write(leaves) {
-      const segment = await segmentFor(leaves[0]?.position ?? 0)
-      const { group, places } = encodeGroup(leaves, segment, end)
+      const first = leaves[0]?.position ?? 0
+      const segment = await segmentFor(first)
+      const { bytes, places } = encodeGroup(leaves, segment, end)
       // If we stop here, the next start finds the whole group or a torn one; nobody was answered.
-      await appendDurably(segment.file, group, end)
-      end += group.length
+      await appendDurably(segment.file, bytes, end)
+      group = { offset: end, position: first }
+      end += bytes.length
+      ends[segment.number] = end
       return places
     },
+    mark: (clock) => markOf(segments, ends, group, clock),
   }
 }
 
@@ -89,5 +101,5 @@ function encodeGroup(leaves: readonly SequencedLeaf[], segment: Segment, offset:
     places.push({ segment: segment.number, offset: offset + at, bytes: next - at })
     at = next
   }
-  return { group, places }
+  return { bytes: group, places }
 }

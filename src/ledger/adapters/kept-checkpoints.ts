@@ -5,21 +5,23 @@ import { parseSignedCheckpoint } from '../checkpoint.js'
 import { textOf } from '../encoding.js'
 import type { PublishedCheckpoint } from '../event-store.js'
 import { appendDurably, type FilePort, type LedgerFile } from './file-port.js'
-import { type HashList, hashList } from './growing-list.js'
+
+/** A kept checkpoint and where it stands in the file. */
+export interface KeptCheckpoint extends PublishedCheckpoint {
+  readonly offset: number
+}
 
 /**
  * Every checkpoint that was ever shown, in an append-only file. A checkpoint is synced here
- * before anybody sees it: so after a crash the engine knows all that it ever signed.
+ * before anybody sees it: so after a crash the engine knows all that it ever signed. Only the latest
+ * are in memory; older ones are looked for in the file, whose sizes never decrease.
  */
 export interface KeptCheckpoints {
-  readonly count: number
-  sizeAt(index: number): number
-  rootAt(index: number): Uint8Array
-  noteAt(index: number): Promise<PublishedCheckpoint>
-  /** Index of the first checkpoint with more than `size` leaves; `count` when there is none. */
-  firstAfter(size: number): number
-  /** Where the last checkpoint stands in the file. */
-  readonly lastOffset: number
+  readonly last: KeptCheckpoint | undefined
+  /** The first checkpoint with more than `size` leaves. @throws EvidenceError JOURNAL_DAMAGED. */
+  firstAfter(size: number): Promise<KeptCheckpoint | undefined>
+  /** All with more than `size` leaves, oldest first. @throws EvidenceError JOURNAL_DAMAGED. */
+  after(size: number): AsyncGenerator<KeptCheckpoint>
   /** Resolves when the checkpoint is durable. @throws NotDurable. */
   append(checkpoint: PublishedCheckpoint): Promise<void>
   close(): Promise<void>
@@ -29,6 +31,11 @@ export const checkpointsFile = 'checkpoints'
 const magic = Buffer.from('CKPT', 'latin1')
 const headerBytes = 16
 const noteBytesMax = 65_536
+const frameBytesMax = headerBytes + noteBytesMax
+/** What a start reads of the file at its end: more than one frame for sure. */
+const tailBytes = 4 * frameBytesMax
+/** The latest checkpoints, found without reading the file. */
+const recentMax = 4_096
 
 export interface KeptFrame {
   readonly offset: number
@@ -41,7 +48,7 @@ export interface KeptTail {
   readonly kind: 'clean' | 'torn' | 'damaged'
 }
 
-/** Reads all frames of the file; stops at the first that is not sound and says what it is. */
+/** Reads all frames of the bytes; stops at the first that is not sound and says what it is. */
 export function readFrames(bytes: Buffer): {
   readonly frames: readonly KeptFrame[]
   readonly tail: KeptTail
@@ -101,107 +108,146 @@ export async function openKeptCheckpoints(
   origin: string,
   mode: 'read' | 'write',
 ): Promise<KeptCheckpoints> {
-  const path = join(folder, checkpointsFile)
-  const content = await files.readWhole(path)
-  const { frames, tail } = readFrames(Buffer.from(content ?? []))
-  if (tail.kind === 'damaged')
-    throw keptDamage(tail.offset, 'a kept checkpoint does not match its checksum')
-  const kept = memoryOf(origin)
-  for (const frame of frames) kept.add(frame)
-  let file: LedgerFile | undefined
-  if (content !== undefined) file = await files.open(path, mode)
-  else if (mode === 'write') file = await files.open(path, 'create')
-  if (mode === 'write' && file !== undefined) {
-    if (tail.kind === 'torn') await file.truncate(tail.offset)
-    // Its sync may have failed, and the system may think it clean since: it is written again.
-    const last = frames.at(-1)?.offset ?? tail.offset
-    if (content !== undefined) await file.write(content.subarray(last, tail.offset), last)
-    await file.sync()
-    // Always: whoever created a file of the ledger may have been killed before its name was synced.
-    await files.syncFolder(folder)
-  }
-  return keptOver(kept, file, tail.offset)
-}
-
-function checkpointOf(note: string, offset: number) {
+  const file = await openFile(files, folder, mode)
+  if (file === undefined) return keptOver(undefined, origin, [], 0)
   try {
-    return parseSignedCheckpoint(note).checkpoint
-  } catch (cause) {
-    throw keptDamage(offset, 'it is no checkpoint', cause)
+    const { from, bytes } = await readTail(file)
+    const { frames, tail } = readFrames(bytes)
+    const end = from + tail.offset
+    if (tail.kind === 'damaged' || (from > 0 && frames.length === 0))
+      throw keptDamage(end, 'a kept checkpoint does not match its checksum')
+    if (mode === 'write') {
+      if (tail.kind === 'torn') await file.truncate(end)
+      // Its sync may have failed, and the system may think it clean since: it is written again.
+      const last = frames.at(-1)?.offset ?? tail.offset
+      await file.write(bytes.subarray(last, tail.offset), from + last)
+      await file.sync()
+      // Always: whoever created a file of the ledger may have been killed before its name was synced.
+      await files.syncFolder(folder)
+    }
+    const placed = frames.map(({ offset, note }) => ({ offset: from + offset, note }))
+    return keptOver(file, origin, placed, end)
+  } catch (error) {
+    await file.close()
+    throw error
   }
 }
 
-/** Sizes, roots and places of the kept checkpoints, and what each must be beside the one before. */
-function memoryOf(origin: string) {
-  const sizes: number[] = []
-  const offsets: number[] = []
-  const roots: HashList = hashList()
-  return {
-    sizes,
-    offsets,
-    roots,
-    add({ offset, note }: KeptFrame) {
-      const checkpoint = checkpointOf(note, offset)
-      if (checkpoint.origin !== origin)
-        throw keptDamage(offset, `it is a checkpoint of ${checkpoint.origin}`)
-      if (checkpoint.size < (sizes.at(-1) ?? 0))
-        throw keptDamage(offset, 'a checkpoint is smaller than the one before')
-      sizes.push(checkpoint.size)
-      offsets.push(offset)
-      roots.push(checkpoint.root)
-    },
+async function openFile(files: FilePort, folder: string, mode: 'read' | 'write') {
+  const path = join(folder, checkpointsFile)
+  if ((await files.list(folder)).includes(checkpointsFile)) return files.open(path, mode)
+  if (mode === 'read') return undefined
+  return files.open(path, 'create')
+}
+
+/** The end of the file from a sound frame on: all of a small file. */
+async function readTail(file: LedgerFile): Promise<{ from: number; bytes: Buffer }> {
+  const size = await file.size()
+  const start = Math.max(0, size - tailBytes)
+  const read = Buffer.alloc(size - start)
+  const bytes = read.subarray(0, await file.read(read, start))
+  const first = start === 0 ? 0 : (firstFrame(bytes, 0) ?? bytes.length)
+  return { from: start + first, bytes: bytes.subarray(first) }
+}
+
+/** Where the first sound frame begins at or behind `from`. */
+function firstFrame(bytes: Buffer, from: number): number | undefined {
+  for (let at = bytes.indexOf(magic, from); at !== -1; at = bytes.indexOf(magic, at + 1))
+    if (frameAt(bytes, at) !== undefined) return at
+  return undefined
+}
+
+function checkpointOf({ note, offset }: KeptFrame, origin: string): KeptCheckpoint {
+  try {
+    const { checkpoint } = parseSignedCheckpoint(note)
+    if (checkpoint.origin === origin) return { ...checkpoint, note, offset }
+    throw new Error(`it is a checkpoint of ${checkpoint.origin}`)
+  } catch (cause) {
+    throw keptDamage(offset, cause instanceof Error ? cause.message : String(cause), cause)
   }
 }
 
 function keptOver(
-  kept: ReturnType<typeof memoryOf>,
   file: LedgerFile | undefined,
+  origin: string,
+  frames: readonly KeptFrame[],
   length: number,
 ): KeptCheckpoints {
-  const { sizes, offsets, roots } = kept
   let end = length
-  const noteAt = async (index: number): Promise<PublishedCheckpoint> => {
-    const offset = offsets[index]
-    if (offset === undefined || file === undefined)
-      throw new RangeError(`there is no kept checkpoint ${index}`)
-    const bytes = Buffer.alloc((offsets[index + 1] ?? end) - offset)
-    const text = frameAt(bytes.subarray(0, await file.read(bytes, offset)), 0)
-    if (text === undefined)
-      throw keptDamage(offset, 'a kept checkpoint does not match its checksum')
-    const note = textOf(text)
-    return { ...parseSignedCheckpoint(note).checkpoint, note }
+  let last: KeptCheckpoint | undefined
+  /** Where the latest checkpoints stand, oldest first. */
+  let recent: { readonly size: number; readonly offset: number }[] = []
+  const add = (checkpoint: KeptCheckpoint) => {
+    if (checkpoint.size < (last?.size ?? 0))
+      throw keptDamage(checkpoint.offset, 'a checkpoint is smaller than the one before')
+    last = checkpoint
+    recent.push({ size: checkpoint.size, offset: checkpoint.offset })
+    if (recent.length > 2 * recentMax) recent = recent.slice(-recentMax)
+  }
+  for (const frame of frames) add(checkpointOf(frame, origin))
+
+  /** The frames from one place on, as far as the file goes when they are read. */
+  const walk = async function* (offset: number): AsyncGenerator<KeptCheckpoint> {
+    for (let at = offset; file !== undefined && at < end;) {
+      const read = Buffer.alloc(Math.min(2 * frameBytesMax, end - at))
+      const bytes = read.subarray(0, await file.read(read, at))
+      for (let within = 0; ;) {
+        const note = frameAt(bytes, within)
+        if (note === undefined) {
+          if (within === 0) throw keptDamage(at, 'a kept checkpoint does not match its checksum')
+          at += within
+          break
+        }
+        yield checkpointOf({ offset: at + within, note: textOf(note) }, origin)
+        within += headerBytes + note.length
+      }
+    }
+  }
+  const offsetAfter = async (size: number): Promise<number> => {
+    const first = recent[0]
+    const found = recent.find((checkpoint) => checkpoint.size > size)
+    if (first === undefined || found === undefined) return end
+    if (found !== first || first.offset === 0 || file === undefined) return found.offset
+    return narrow(file, size, first.offset)
+  }
+  const after = async function* (size: number): AsyncGenerator<KeptCheckpoint> {
+    for await (const checkpoint of walk(await offsetAfter(size)))
+      if (checkpoint.size > size) yield checkpoint
   }
   return {
-    get count() {
-      return sizes.length
+    get last() {
+      return last
     },
-    sizeAt(index) {
-      const size = sizes[index]
-      if (size === undefined) throw new RangeError(`there is no kept checkpoint ${index}`)
-      return size
+    async firstAfter(size) {
+      for await (const checkpoint of after(size)) return checkpoint
+      return undefined
     },
-    rootAt: (index) => roots.at(index),
-    noteAt,
-    get lastOffset() {
-      return offsets.at(-1) ?? 0
-    },
-    firstAfter(size) {
-      let low = 0
-      let high = sizes.length
-      while (low < high) {
-        const middle = (low + high) >> 1
-        if ((sizes[middle] ?? 0) > size) high = middle
-        else low = middle + 1
-      }
-      return low
-    },
+    after,
     async append(checkpoint) {
       if (file === undefined) throw new Error('the kept checkpoints were opened for reading')
       const frame = encodeFrame(checkpoint.note)
       await appendDurably(file, frame, end)
-      kept.add({ offset: end, note: checkpoint.note })
+      add({ ...checkpoint, offset: end })
       end += frame.length
     },
     close: async () => file?.close(),
   }
+}
+
+/** Halves the file until little is left before the first checkpoint with more than `size` leaves; answers where a frame begins there. */
+async function narrow(file: LedgerFile, size: number, known: number): Promise<number> {
+  let low = 0
+  let high = known
+  while (high - low > 2 * frameBytesMax) {
+    const middle = Math.floor((low + high) / 2)
+    const read = Buffer.alloc(Math.min(2 * frameBytesMax, high - middle))
+    const bytes = read.subarray(0, await file.read(read, middle))
+    const at = firstFrame(bytes, 0)
+    const note = at === undefined ? undefined : frameAt(bytes, at)
+    // Whoever walks on from here finds out why.
+    if (at === undefined || note === undefined) return low
+    if (parseSignedCheckpoint(textOf(note)).checkpoint.size > size) high = middle + at
+    else low = middle + at
+  }
+  return low
 }

@@ -3,7 +3,8 @@ import { leafBytesMax } from '../../contracts/leaf.js'
 import { rawLeafBytesMax } from '../raw-leaf.js'
 import type { TileSource } from '../tiles.js'
 import { decodeLeaf, isFlaw, recordHeaderBytes } from './journal-format.js'
-import type { JournalIndex, Place } from './journal-index.js'
+import type { JournalIndex } from './journal-index.js'
+import type { Place } from './place-list.js'
 import { damaged, type Segment } from './segments.js'
 
 /** Payloads up to this size are read along with the leaves around them: fewer, larger reads are faster. */
@@ -47,10 +48,10 @@ export function createLeafReader(
         `the ledger has ${index.size} leaves: there are no ${count} from ${from} on`,
       )
     const leaves: Uint8Array[] = []
-    const places = Array.from({ length: count }, (_, i) => {
-      const place = index.placeOf(from + i)
+    const positions = Array.from({ length: count }, (_, i) => from + i)
+    const places = (await index.placesOf(positions)).map((place) => {
       // Of an event the payload behind the leaf is not wanted; a raw leaf has none.
-      const leafMax = index.isRaw(from + i) ? rawLeafBytesMax : leafBytesMax
+      const leafMax = place.raw ? rawLeafBytesMax : leafBytesMax
       return { ...place, bytes: Math.min(place.bytes, recordHeaderBytes + leafMax) }
     })
     for (const run of runsOf(places)) leaves.push(...(await readRun(run, from + leaves.length)))

@@ -12,24 +12,25 @@ import { type NoteSigner, parseNote, parseVkey, verifyNote } from '../note.js'
 import { checkRawLeaf, type RawLeafWriter } from '../raw-leaf.js'
 import type { TileSource } from '../tiles.js'
 import { checkpointIntervalMs, createCheckpointPublisher } from './checkpoint-publisher.js'
-import { createCommitQueue } from './commit-queue.js'
+import { type CommitQueue, createCommitQueue } from './commit-queue.js'
 import { type DiskReserve, noReserve, openDiskReserve } from './disk-reserve.js'
 import { checkRequests, prepareRequests } from './draft-check.js'
 import { createHeadSignal, createReading } from './event-pages.js'
 import { type FilePort, nodeFiles } from './file-port.js'
 import { type FolderLock, lockFolder } from './folder-lock.js'
-import { createMemoryIndex } from './journal-index.js'
+import type { JournalIndex } from './journal-index.js'
 import { createJournalWriter, segmentBytesMax } from './journal-writer.js'
 import { openKeyFile } from './key-file.js'
 import { type KeptCheckpoints, keptDamage, openKeptCheckpoints } from './kept-checkpoints.js'
 import { type Alarm, createLedgerClock } from './ledger-clock.js'
 import { claimFolder, type LedgerIdentity, readIdentity, writeIdentity } from './ledger-folder.js'
 import { createLeafReader } from './leaf-reader.js'
+import { proofsOf, publishedOf } from './kept-proofs.js'
 import { createRecordReader } from './record-reader.js'
-import { type CutTail, type Replayed, replay } from './recovery.js'
-import { createTreeHashes, type TreeHashes } from './tree-hashes.js'
-
-const coveringTimeoutMs = 5_000
+import type { CutTail, Replayed } from './recovery.js'
+import type { IndexLimits } from './index-flush.js'
+import type { IndexStore } from './index-store.js'
+import { openState, openStateView } from './ledger-state.js'
 
 export interface JournalOptions {
   /** Folder of the ledger alone; created when missing. */
@@ -51,6 +52,9 @@ export interface JournalOptions {
   readonly segmentBytesMax?: number
   /** Space that is kept for outcomes of what has begun when the disk is full; absent = none. */
   readonly reserveBytes?: number
+  readonly indexLimits?: Partial<IndexLimits>
+  /** Called when the index was damaged or missing and is made anew, which takes time. */
+  readonly onIndexRebuild?: (reason: string) => void
   readonly files?: FilePort
 }
 
@@ -62,20 +66,28 @@ export interface JournalLedger extends EventStore, ProofSource, TileSource, RawL
   alarms(): readonly Alarm[]
   /** Why no event is taken any more, or null. */
   readOnly(): EvidenceError | null
+  /** Where the events of a stream or type stand. */
+  readonly positions: Positions
   /** The torn write that the last stop left and that was cut off; null when there was none. */
   readonly cut: CutTail | null
 }
+
+export type Positions = Pick<
+  JournalIndex,
+  'streamSize' | 'streamPosition' | 'typeSize' | 'typePosition'
+>
 
 /** A ledger that is only looked at. */
 export interface JournalView extends EventReader, ProofSource {
   /** Every key that signed this ledger, oldest first. */
   readonly vkeys: readonly string[]
+  readonly positions: Positions
   close(): Promise<void>
 }
 
 /**
- * Opens the ledger in a folder for writing, or creates it. Everything on disk is read and checked
- * against the kept checkpoints; when it resolves, all that is readable is durable and covered.
+ * Opens the ledger in a folder for writing, or creates it. What the index does not hold yet is read and
+ * checked against the kept checkpoints; when it resolves, all that is readable is durable and covered.
  *
  * @throws EvidenceError LEDGER_LOCKED, JOURNAL_DAMAGED, DATA_FOLDER_INVALID, KEY_FILE_INVALID.
  */
@@ -93,23 +105,24 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
     const signer = await signerFor(claimed.origin, claimed.keys.length === 0)
     const identity = await withKey(files, folder, claimed, signer)
     kept = await openKeptCheckpoints(files, folder, identity.origin, 'write')
-    const latest = await latestOf(kept, identity)
+    const latest = latestOf(kept, identity)
     reserve = await openDiskReserve({ files, folder, bytes: options.reserveBytes ?? 0 })
-    const index = createMemoryIndex()
-    const tree = createTreeHashes()
-    const replayed = await replay({
+    // Filled below: the index may fail to write as soon as it is open.
+    let failLater = (_cause: unknown): void => undefined
+    const { store, replayed } = await openState({
       files,
       folder,
       origin: identity.origin,
-      index,
-      tree,
       kept,
-      repair: true,
+      limits: options.indexLimits ?? {},
+      onFailure: (cause) => failLater(cause),
+      onRebuild: options.onIndexRebuild ?? (() => undefined),
     })
     const ledger = assemble(
       { ...options, files },
-      { lock, signer, identity, kept, latest, reserve, index, tree, replayed },
+      { lock, signer, identity, kept, latest, reserve, store, replayed },
     )
+    failLater = ledger.fail
     await ledger.flush()
     return ledger.ledger
   } catch (error) {
@@ -136,18 +149,15 @@ export async function openJournalReadOnly(options: {
   try {
     kept = await openKeptCheckpoints(files, folder, identity.origin, 'read')
     const open = kept
-    const latest = await latestOf(kept, identity)
-    const index = createMemoryIndex()
-    const tree = createTreeHashes()
-    const { segments } = await replay({
+    const latest = latestOf(kept, identity)
+    const { store, replayed } = await openStateView({
       files,
       folder,
       origin: identity.origin,
-      index,
-      tree,
       kept,
-      repair: false,
     })
+    const { index, tree } = store
+    const { segments } = replayed
     const head = createHeadSignal(() => index.size)
     const proofs = proofsOf(identity.origin, tree, kept, {
       latest() {
@@ -164,12 +174,14 @@ export async function openJournalReadOnly(options: {
       capabilities,
       vkey,
       vkeys: identity.keys,
+      positions: index,
       size: () => index.size,
       ...createReading(index, createRecordReader(index, segments), head),
       ...proofs,
       async close() {
         head.end()
         for (const { file } of segments) await file.close()
+        await store.close()
         await open.close()
         await lock.release()
       },
@@ -209,19 +221,18 @@ async function withKey(
 }
 
 /** The last kept checkpoint; its signature must be that of a key of this ledger. */
-async function latestOf(
-  kept: KeptCheckpoints,
+function latestOf(
+  { last }: KeptCheckpoints,
   identity: LedgerIdentity,
-): Promise<PublishedCheckpoint | undefined> {
-  if (kept.count === 0) return undefined
-  const latest = await kept.noteAt(kept.count - 1)
+): PublishedCheckpoint | undefined {
+  if (last === undefined) return undefined
   const keys = identity.keys.map((vkey) => parseVkey(nodeCrypto.sha256, vkey))
   try {
-    verifyNote(nodeCrypto, parseNote(latest.note), keys)
+    verifyNote(nodeCrypto, parseNote(last.note), keys)
   } catch (cause) {
-    throw keptDamage(kept.lastOffset, 'no key of this ledger signed the last checkpoint', cause)
+    throw keptDamage(last.offset, 'no key of this ledger signed the last checkpoint', cause)
   }
-  return latest
+  return publishedOf(last)
 }
 
 interface Parts {
@@ -231,13 +242,13 @@ interface Parts {
   readonly kept: KeptCheckpoints
   readonly latest: PublishedCheckpoint | undefined
   readonly reserve: DiskReserve
-  readonly index: ReturnType<typeof createMemoryIndex>
-  readonly tree: TreeHashes
+  readonly store: IndexStore
   readonly replayed: Replayed
 }
 
 function assemble(options: JournalOptions & { readonly files: FilePort }, parts: Parts) {
-  const { lock, signer, identity, kept, reserve, index, tree, replayed } = parts
+  const { lock, signer, identity, kept, reserve, store, replayed } = parts
+  const { index, tree } = store
   const { origin } = identity
   const { segments } = replayed
   const head = createHeadSignal(() => index.size)
@@ -264,15 +275,15 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     onFailure: onReadOnly,
   })
   const queue = createCommitQueue({
-    index,
-    tree,
+    store,
     clock,
     writer: createJournalWriter({
       files: options.files,
       folder: options.folder,
       origin,
       segments,
-      end: replayed.end,
+      ends: replayed.ends,
+      group: replayed.group,
       segmentBytesMax: options.segmentBytesMax ?? segmentBytesMax,
     }),
     reserve,
@@ -293,6 +304,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     } finally {
       await publisher.end()
       try {
+        await store.close()
         for (const { file } of segments) await file.close()
         await kept.close()
         await reserve.close()
@@ -311,10 +323,11 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     capabilities,
     vkey: signer.vkey,
     cut: replayed.cut,
+    positions: index,
     size: () => index.size,
     ...createReading(index, records, head),
     ...proofsOf(origin, tree, kept, publisher),
-    hashTile: async (level, index, width) => Promise.resolve(tree.hashTile(level, index, width)),
+    hashTile: (level, index, width) => tree.hashTile(level, index, width),
     leaves: createLeafReader(index, segments),
     alarms: () => (clock.alarm === null ? [] : [clock.alarm]),
     readOnly: () => (queue.sealed?.code === 'LEDGER_READ_ONLY' ? queue.sealed : null),
@@ -325,46 +338,26 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
       return requests.map(({ events }) => receipts.slice(from, (from += events.length)))
     },
     interoperability: identity.interoperability === true,
-    async addRaw(leaf) {
-      if (identity.interoperability !== true)
-        throw new EvidenceError('NOT_FOUND', 'this ledger was created without interoperability')
-      checkRawLeaf(leaf)
-      // Copied, so that the caller may reuse its buffer.
-      return queue.appendRaw(Uint8Array.from(leaf))
-    },
+    addRaw: rawAppend(identity, queue),
     close: () => (closing ??= close()),
   }
-  return { ledger, flush: () => publisher.flush() }
+  const fail = (cause: unknown) => onReadOnly(indexFailed(cause))
+  return { ledger, flush: () => publisher.flush(), fail }
 }
 
-function proofsOf(
-  origin: string,
-  tree: TreeHashes,
-  kept: KeptCheckpoints,
-  published: {
-    latest(): PublishedCheckpoint
-    waitBeyond(position: number, timeoutMs: number): Promise<void>
-  },
-): Omit<ProofSource, 'vkey'> {
-  return {
-    origin,
-    checkpoint: () => published.latest(),
-    async checkpointCovering(position, timeoutMs = coveringTimeoutMs) {
-      if (!Number.isSafeInteger(position) || position < 0 || position >= tree.size) {
-        throw new EvidenceError(
-          'TREE_RANGE',
-          `there is no position ${position} on a ledger of ${tree.size}`,
-        )
-      }
-      if (kept.firstAfter(position) === kept.count) await published.waitBeyond(position, timeoutMs)
-      return kept.noteAt(kept.firstAfter(position))
-    },
-    async *checkpointsAfter(size) {
-      for (let at = kept.firstAfter(size); at < kept.count; at += 1) yield await kept.noteAt(at)
-    },
-    // Async, so that an index on disk can take the place of this one.
-    proveInclusion: async (position, size) => Promise.resolve(tree.inclusion(position, size)),
-    proveBatch: async (positions, size) => Promise.resolve(tree.batch(positions, size)),
-    proveConsistency: async (from, to) => Promise.resolve(tree.consistency(from, to)),
+const rawAppend =
+  ({ interoperability }: LedgerIdentity, queue: CommitQueue) =>
+  async (leaf: Uint8Array): Promise<number> => {
+    if (interoperability !== true)
+      throw new EvidenceError('NOT_FOUND', 'this ledger was created without interoperability')
+    checkRawLeaf(leaf)
+    // Copied, so that the caller may reuse its buffer.
+    return queue.appendRaw(Uint8Array.from(leaf))
   }
-}
+
+const indexFailed = (cause: unknown) =>
+  new EvidenceError(
+    'LEDGER_READ_ONLY',
+    'the index could not be read or written: the ledger takes no more events until it is started again',
+    { cause },
+  )

@@ -1,7 +1,8 @@
 import { EvidenceError } from '../../contracts/errors.js'
 import type { RecordedEvent, SaltedBytes } from '../event-store.js'
 import { decodeRecord, isFlaw, type JournalRecord } from './journal-format.js'
-import type { JournalIndex, Place } from './journal-index.js'
+import type { JournalIndex } from './journal-index.js'
+import type { Place } from './place-list.js'
 import { leafHashOf, trustedLeaf } from './recovery.js'
 import { damaged, type Segment } from './segments.js'
 
@@ -44,10 +45,11 @@ export function createRecordReader(
 
   const readMany = async (positions: readonly number[]): Promise<readonly RecordedEvent[]> => {
     const events: RecordedEvent[] = []
+    const places = await index.placesOf(positions)
     for (let from = 0; from < positions.length;) {
       const run: Place[] = []
-      for (const position of positions.slice(from)) {
-        const place = index.placeOf(position)
+      for (const place of places.slice(from)) {
+        if (place.raw) throw rawLeaf(positions[from + run.length])
         if (run.length > 0 && !extendsRun(run, place)) break
         run.push(place)
       }
@@ -67,6 +69,9 @@ export function createRecordReader(
     },
   }
 }
+
+const rawLeaf = (position: number | undefined) =>
+  new EvidenceError('EVENT_NOT_FOUND', `a leaf that is no event stands at position ${position}`)
 
 /** Whether reading this place together with the run wastes little: same segment, near, not too much. */
 function extendsRun(run: readonly Place[], place: Place): boolean {

@@ -4,13 +4,15 @@ import { equalBytes, hexOf, utf8 } from '../encoding.js'
 import type { ExpectedRevision, Receipt, RecordedEvent } from '../event-store.js'
 import { leafTextOf } from '../leaf.js'
 import type { PreparedEvent, PreparedRequest } from './draft-check.js'
-import type { JournalIndex } from './journal-index.js'
+import type { StreamHead } from './journal-index.js'
+import { nameKey } from './recent-events.js'
 import { leafHashOf } from './recovery.js'
-import type { TreeHashes } from './tree-hashes.js'
 
 /** One event with its place: what becomes a record. */
 export interface SequencedEvent {
   readonly position: number
+  readonly revision: number
+  readonly typeSeq: number
   readonly leaf: Leaf
   readonly leafBytes: Uint8Array
   readonly leafHash: Uint8Array
@@ -52,15 +54,25 @@ export interface GroupSequencer {
 export const cursorOf = (position: number): string => String(position)
 
 /**
- * Begins a group. `stored` answers the durable event of an id that the index knows; the caller
- * read those before, so that sequencing itself never waits and requests of one group see each other.
+ * What a group must know of the ledger. It is read before, so that sequencing itself never waits and
+ * requests of one group see each other. Streams and types are named by `nameKey`.
  */
-export function createGroupSequencer(
-  index: JournalIndex,
-  tree: TreeHashes,
-  timeMs: number,
-  stored: ReadonlyMap<string, RecordedEvent>,
-): GroupSequencer {
+export interface Known {
+  /** Number of durable events: the first position of the group. */
+  readonly size: number
+  /** The durable events whose ids the group uses again. */
+  readonly stored: ReadonlyMap<string, RecordedEvent>
+  readonly heads: ReadonlyMap<string, StreamHead>
+  readonly typeSizes: ReadonlyMap<string, number>
+}
+
+const knownOf = <Value>(known: ReadonlyMap<string, Value>, key: string): Value => {
+  const value = known.get(key)
+  if (value === undefined) throw new RangeError(`the group was not told of ${key}`)
+  return value
+}
+
+export function createGroupSequencer(known: Known, timeMs: number): GroupSequencer {
   const time = new Date(timeMs).toISOString()
   const leaves: SequencedLeaf[] = []
   const byId = new Map<string, SequencedEvent>()
@@ -68,13 +80,11 @@ export function createGroupSequencer(
   const typeSizes = new Map<string, number>()
 
   const headOf = (project: string, stream: string) => {
-    const known = streamHeads.get(`${project}\n${stream}`)
-    if (known !== undefined) return known
-    const size = index.streamSize(project, stream)
-    const prev =
-      size === 0 ? null : hexOf(tree.leaf(index.streamPosition(project, stream, size - 1)))
-    const head = { size, prev }
-    streamHeads.set(`${project}\n${stream}`, head)
+    const key = nameKey(project, stream)
+    const present = streamHeads.get(key)
+    if (present !== undefined) return present
+    const head = { ...knownOf(known.heads, key) }
+    streamHeads.set(key, head)
     return head
   }
 
@@ -82,7 +92,7 @@ export function createGroupSequencer(
     const inGroup = byId.get(id)
     if (inGroup !== undefined)
       return takenOf(inGroup.leaf, inGroup.position, inGroup.prepared.draft.data)
-    const event = stored.get(id)
+    const event = known.stored.get(id)
     return event === undefined
       ? undefined
       : takenOf(event.leaf, event.position, event.data?.bytes ?? null)
@@ -91,8 +101,8 @@ export function createGroupSequencer(
   const place = (prepared: PreparedEvent): Receipt => {
     const { project, stream, draft } = prepared
     const head = headOf(project, stream)
-    const typeKey = `${project}\n${draft.type}`
-    const typeSeq = typeSizes.get(typeKey) ?? index.typeSize(project, draft.type)
+    const typeKey = nameKey(project, draft.type)
+    const typeSeq = typeSizes.get(typeKey) ?? knownOf(known.typeSizes, typeKey)
     const leaf: Leaf = {
       actor: draft.actor,
       content_type: draft.contentType,
@@ -111,9 +121,9 @@ export function createGroupSequencer(
     }
     const leafBytes = utf8(leafTextOf(leaf))
     const leafHash = leafHashOf(leafBytes)
-    const position = index.size + leaves.length
+    const position = known.size + leaves.length
     const revision = head.size
-    const event = { position, leaf, leafBytes, leafHash, prepared }
+    const event = { position, revision, typeSeq, leaf, leafBytes, leafHash, prepared }
     leaves.push(event)
     byId.set(draft.id, event)
     typeSizes.set(typeKey, typeSeq + 1)
@@ -125,7 +135,7 @@ export function createGroupSequencer(
   return {
     leaves,
     placeRaw(leafBytes) {
-      const position = index.size + leaves.length
+      const position = known.size + leaves.length
       leaves.push({ position, leafBytes, leafHash: leafHashOf(leafBytes) })
       return position
     },

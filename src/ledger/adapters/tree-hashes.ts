@@ -2,102 +2,296 @@ import { hash } from 'node:crypto'
 import { EvidenceError } from '../../contracts/errors.js'
 import { batchSubtrees } from '../batch-proof.js'
 import { consistencySubtrees, inclusionSubtrees, splitOf, type Subtree } from '../merkle.js'
-import { tileWidth } from '../tiles.js'
-import { type HashList, hashList } from './growing-list.js'
+import { boundedCache } from './bounded-cache.js'
+
+const hashBytes = 32
+const width = 256
+const tileLevels = 8
+/** Full tiles with all their inner nodes, 16 KB each. */
+const cachedTilesMax = 512
+/** Levels of a tree that a number can count: 256^7 is beyond 2^53. */
+const levelsMax = 7
+
+/** Where full tiles are read that are not in memory any more. */
+export interface TileReader {
+  read(level: number, index: number): Promise<Uint8Array>
+}
+
+/** The right edge of a level: how many full tiles stand before it, and the hashes behind them. */
+export interface LevelEdge {
+  readonly full: number
+  readonly hashes: Uint8Array
+}
+
+/** What of the tree must be written so that it can be opened at this size again. */
+export interface TreeWrite {
+  readonly size: number
+  readonly edges: readonly LevelEdge[]
+  /** Full tiles of each level that are not on disk yet. */
+  readonly tiles: readonly { readonly first: number; readonly tiles: readonly Uint8Array[] }[]
+}
 
 /**
- * The RFC 6962 tree as hashes of its complete subtrees: level 0 holds the leaf hashes, level n
- * the subtrees of 2^n leaves. Appending costs one node hash on average, a root or proof O(log n).
+ * The RFC 6962 tree as C2SP hash tiles: level 0 holds the leaf hashes, level n+1 the roots of the
+ * full tiles of level n, 256 to a tile. In memory are the right edge, full tiles that are not yet on
+ * disk, and a bounded number of others.
  */
 export interface TreeHashes {
   readonly size: number
+  /** Takes the next leaf; nodes are hashed when somebody asks for them, or by `fold`. */
   append(leafHash: Uint8Array): void
-  leaf(index: number): Uint8Array
+  /** Hashes the nodes of full tiles: for a moment in which nobody waits. */
+  fold(): void
+  leaf(index: number): Uint8Array | Promise<Uint8Array>
+  /** The root at the present size, for which nothing is read. */
+  root(): Uint8Array
   /** @throws EvidenceError TREE_RANGE. */
-  rootOf(size: number): Uint8Array
+  rootOf(size: number): Promise<Uint8Array>
   /** Sibling first. @throws EvidenceError TREE_RANGE. */
-  inclusion(index: number, size: number): readonly Uint8Array[]
+  inclusion(index: number, size: number): Promise<readonly Uint8Array[]>
   /** What `batchSubtrees` names, left to right. @throws EvidenceError TREE_RANGE. */
-  batch(indexes: readonly number[], size: number): readonly Uint8Array[]
+  batch(indexes: readonly number[], size: number): Promise<readonly Uint8Array[]>
   /** @throws EvidenceError TREE_RANGE. */
-  consistency(from: number, to: number): readonly Uint8Array[]
+  consistency(from: number, to: number): Promise<readonly Uint8Array[]>
   /** `width` complete subtrees of 256^level leaves, from subtree `index` × 256 on. @throws EvidenceError TREE_RANGE. */
-  hashTile(level: number, index: number, width: number): Uint8Array
+  hashTile(level: number, index: number, width: number): Promise<Uint8Array>
+  /** What must be written to open the tree at its present size. */
+  toWrite(): TreeWrite
+  /** Those tiles are on disk: they need not stay in memory. */
+  written(write: TreeWrite): void
 }
 
-export function createTreeHashes(): TreeHashes {
-  const levels: HashList[] = [hashList()]
-  const leaves = levels[0] ?? hashList()
-  const node = Buffer.alloc(65, 1)
-  const nodeOf = (left: Uint8Array, right: Uint8Array): Uint8Array => {
-    node.set(left, 1)
-    node.set(right, 33)
-    return hash('sha256', node, 'buffer')
-  }
+/** A tile with its inner nodes, hashed as far as somebody asked: 256 hashes, the 128 above them, up to the root. */
+interface TileNodes {
+  readonly nodes: Uint8Array
+  used: number
+  /** How many nodes of each row are there. */
+  readonly built: number[]
+}
 
-  const hashOf = ({ start, end }: Subtree): Uint8Array => {
-    const width = end - start
-    const level = Math.log2(width)
-    if (Number.isInteger(level) && start % width === 0) {
-      const complete = levels[level]
-      if (complete !== undefined) return Uint8Array.from(complete.at(start / width))
+interface Level {
+  full: number
+  /** Full tiles below this one are on disk. */
+  onDisk: number
+  edge: TileNodes
+  readonly unwritten: Map<number, TileNodes>
+}
+
+const emptyTile = (): TileNodes => ({
+  nodes: new Uint8Array((2 * width - 1) * hashBytes),
+  used: 0,
+  built: new Array<number>(tileLevels + 1).fill(0),
+})
+const emptyLevel = (): Level => ({ full: 0, onDisk: 0, edge: emptyTile(), unwritten: new Map() })
+
+function tileFrom(hashes: Uint8Array): TileNodes {
+  const tile = emptyTile()
+  tile.nodes.set(hashes)
+  tile.used = hashes.length / hashBytes
+  return tile
+}
+
+const hashesIn = ({ nodes, used }: TileNodes): Uint8Array => nodes.subarray(0, used * hashBytes)
+
+const node = Buffer.alloc(1 + 2 * hashBytes, 1)
+function nodeOf(left: Uint8Array, right: Uint8Array): Uint8Array {
+  node.set(left, 1)
+  node.set(right, 1 + hashBytes)
+  return hash('sha256', node, 'buffer')
+}
+
+const rowAt = (bits: number): number => 2 * width - ((2 * width) >> bits)
+
+/** The root of the complete subtree `index` of 2^bits hashes; a view. */
+function nodeIn(tile: TileNodes, bits: number, index: number): Uint8Array {
+  const { nodes, used, built } = tile
+  for (let row = 1; row <= bits; row += 1) {
+    const below = rowAt(row - 1)
+    for (let at = built[row] ?? 0; at < used >> row; at += 1) {
+      const pair = (below + 2 * at) * hashBytes
+      node.set(nodes.subarray(pair, pair + 2 * hashBytes), 1)
+      nodes.set(hash('sha256', node, 'buffer'), (rowAt(row) + at) * hashBytes)
+      built[row] = at + 1
     }
-    const middle = start + splitOf(width)
-    return nodeOf(hashOf({ start, end: middle }), hashOf({ start: middle, end }))
+  }
+  const at = (rowAt(bits) + index) * hashBytes
+  return nodes.subarray(at, at + hashBytes)
+}
+
+export function createTreeHashes(
+  source: TileReader = { read: () => Promise.reject(new RangeError('no tile is on disk')) },
+  edges: readonly LevelEdge[] = [],
+): TreeHashes {
+  const levels = edges.map(({ full, hashes }) => ({
+    ...emptyLevel(),
+    full,
+    onDisk: full,
+    edge: tileFrom(hashes),
+  }))
+  const leaves = (levels[0] ??= emptyLevel())
+  const cache = boundedCache<string, TileNodes>(cachedTilesMax)
+  const owed: { readonly level: number; readonly tile: TileNodes }[] = []
+
+  const push = (number: number, value: Uint8Array) => {
+    const level = (levels[number] ??= emptyLevel())
+    level.edge.nodes.set(value, level.edge.used * hashBytes)
+    level.edge.used += 1
+    if (level.edge.used < width) return
+    owed.push({ level: number, tile: level.edge })
+    level.unwritten.set(level.full, level.edge)
+    level.full += 1
+    level.edge = emptyTile()
+  }
+  const fold = () => {
+    for (let next = owed.shift(); next !== undefined; next = owed.shift())
+      push(next.level + 1, nodeIn(next.tile, tileLevels, 0))
+  }
+  const sizeNow = () => leaves.full * width + leaves.edge.used
+  const tileAt = (number: number, index: number): TileNodes | Promise<TileNodes> => {
+    const level = levels[number]
+    const key = `${number}/${index}`
+    const known =
+      level?.full === index ? level.edge : (level?.unwritten.get(index) ?? cache.get(key))
+    if (known !== undefined) return known
+    return source.read(number, index).then((hashes) => {
+      const tile = tileFrom(hashes)
+      cache.set(key, tile)
+      return tile
+    })
   }
 
+  /** The root of the complete subtree `index` of 2^bits hashes of a level. */
+  const inner = async (number: number, bits: number, index: number): Promise<Uint8Array> => {
+    const perTile = width >> bits
+    const tile = Math.floor(index / perTile)
+    return nodeIn(await tileAt(number, tile), bits, index - tile * perTile).slice()
+  }
+
+  /** The same at the end of the tree: every subtree that makes up its root lies in an edge. */
+  const rootFrom = (start: number, end: number): Uint8Array => {
+    const span = end - start
+    const bits = Math.floor(Math.log2(span))
+    if (2 ** bits === span) {
+      const level = levels[Math.floor(bits / tileLevels)]
+      const row = bits % tileLevels
+      const perTile = width >> row
+      if (level === undefined) throw new RangeError(`the tree has no subtree of ${span}`)
+      return nodeIn(level.edge, row, start / span - level.full * perTile)
+    }
+    const middle = start + splitOf(span)
+    return nodeOf(rootFrom(start, middle), rootFrom(middle, end))
+  }
+
+  const hashOf = async ({ start, end }: Subtree): Promise<Uint8Array> => {
+    const span = end - start
+    const bits = Math.log2(span)
+    if (Number.isInteger(bits) && 2 ** bits === span && start % span === 0) {
+      const level = Math.floor(bits / tileLevels)
+      return inner(level, bits % tileLevels, start / span)
+    }
+    const middle = start + splitOf(span)
+    const left = await hashOf({ start, end: middle })
+    return nodeOf(left, await hashOf({ start: middle, end }))
+  }
+  const hashesOf = async (subtrees: readonly Subtree[]) => {
+    fold()
+    const hashes: Uint8Array[] = []
+    for (const subtree of subtrees) hashes.push(await hashOf(subtree))
+    return hashes
+  }
   const checkSize = (size: number) => {
-    if (!Number.isSafeInteger(size) || size < 0 || size > leaves.length) {
+    if (!Number.isSafeInteger(size) || size < 0 || size > sizeNow()) {
       throw new EvidenceError(
         'TREE_RANGE',
-        `the ledger has ${leaves.length} leaves: there is no tree of ${size}`,
+        `the ledger has ${sizeNow()} leaves: there is no tree of ${size}`,
       )
     }
   }
 
   return {
     get size() {
-      return leaves.length
+      return sizeNow()
     },
-    append(leafHash) {
-      leaves.push(leafHash)
-      let complete = leaves.length
-      for (let level = 0; complete % 2 === 0; level += 1, complete /= 2) {
-        const below = levels[level]
-        if (below === undefined) throw new RangeError('a level of the tree is missing')
-        const above = levels[level + 1] ?? (levels[level + 1] = hashList())
-        above.push(nodeOf(below.at(complete - 2), below.at(complete - 1)))
-      }
+    append: (leafHash) => push(0, leafHash),
+    fold,
+    leaf(index) {
+      if (index >= sizeNow()) throw new RangeError(`there is no leaf ${index}`)
+      const at = index % width
+      const tile = tileAt(0, Math.floor(index / width))
+      return tile instanceof Promise
+        ? tile.then((read) => nodeIn(read, 0, at).slice())
+        : nodeIn(tile, 0, at).slice()
     },
-    leaf: (index) => Uint8Array.from(leaves.at(index)),
-    rootOf(size) {
+    root() {
+      fold()
+      const size = sizeNow()
+      return size === 0 ? hash('sha256', '', 'buffer') : Uint8Array.from(rootFrom(0, size))
+    },
+    async rootOf(size) {
       checkSize(size)
-      return size === 0 ? hash('sha256', '', 'buffer') : hashOf({ start: 0, end: size })
+      if (size === 0) return hash('sha256', '', 'buffer')
+      fold()
+      return hashOf({ start: 0, end: size })
     },
-    inclusion(index, size) {
+    async inclusion(index, size) {
       checkSize(size)
-      return inclusionSubtrees(index, size).map(hashOf)
+      return hashesOf(inclusionSubtrees(index, size))
     },
-    batch(indexes, size) {
+    async batch(indexes, size) {
       checkSize(size)
-      return batchSubtrees(indexes, size).map(hashOf)
+      return hashesOf(batchSubtrees(indexes, size))
     },
-    consistency(from, to) {
+    async consistency(from, to) {
       checkSize(to)
-      return consistencySubtrees(from, to).map(hashOf)
+      return hashesOf(consistencySubtrees(from, to))
     },
-    hashTile(level, index, width) {
-      const nodes = levels[8 * level]
-      const first = index * tileWidth
-      if (nodes === undefined || first + width > nodes.length) {
+    async hashTile(number, index, count) {
+      fold()
+      const level = levels[number]
+      if (
+        level === undefined ||
+        index > level.full ||
+        (index === level.full && count > level.edge.used) ||
+        count > width
+      )
         throw new EvidenceError(
           'TREE_RANGE',
-          `the ledger has ${leaves.length} leaves: tile ${index} of level ${level} is not ${width} wide`,
+          `the ledger has ${sizeNow()} leaves: tile ${index} of level ${number} is not ${count} wide`,
         )
+      return hashesIn(await tileAt(number, index)).slice(0, count * hashBytes)
+    },
+    toWrite() {
+      fold()
+      return {
+        size: sizeNow(),
+        edges: levels.map(({ full, edge }) => ({ full, hashes: hashesIn(edge).slice() })),
+        tiles: levels.map(({ onDisk, unwritten }) => ({
+          first: onDisk,
+          tiles: [...unwritten].sort(([a], [b]) => a - b).map(([, tile]) => hashesIn(tile)),
+        })),
       }
-      const tile = new Uint8Array(width * 32)
-      for (let at = 0; at < width; at += 1) tile.set(nodes.at(first + at), at * 32)
-      return tile
+    },
+    written(write) {
+      write.tiles.forEach(({ first, tiles }, number) => {
+        const level = levels[number]
+        if (level === undefined) throw new RangeError(`the tree has no level ${number}`)
+        for (let i = 0; i < tiles.length; i += 1) level.unwritten.delete(first + i)
+        level.onDisk = first + tiles.length
+      })
     },
   }
+}
+
+/** Why edges are not those of a tree of `size` leaves, or undefined. */
+export function flawOfEdges(edges: readonly LevelEdge[], size: number): string | undefined {
+  for (let number = 0, count = size; number < levelsMax; number += 1) {
+    const edge = edges[number] ?? { full: 0, hashes: new Uint8Array() }
+    if (
+      edge.full !== Math.floor(count / width) ||
+      edge.hashes.length !== (count % width) * hashBytes
+    )
+      return `level ${number} of the tree is not that of ${size} leaves`
+    count = edge.full
+  }
+  return undefined
 }
