@@ -9,6 +9,7 @@ import { writeDocument } from './bench/document.mjs'
 import { figures } from './bench/figures.mjs'
 import { isMemory, machineOf, makeFolder } from './bench/machine.mjs'
 import { PeerMissing } from './bench/peers.mjs'
+import { endServers } from './bench/processes.mjs'
 import { asText } from './bench/report.mjs'
 
 const { values } = parseArgs({
@@ -69,6 +70,7 @@ async function measureAll() {
   await ensureBuilt({ only: ['code', 'workflows'] })
   const { folder, remove } = makeFolder(values.folder)
   process.once('SIGINT', () => {
+    endServers()
     remove()
     process.exit(130)
   })

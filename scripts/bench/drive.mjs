@@ -6,9 +6,16 @@ import { quantile } from './statistics.mjs'
 /** Events that may wait in all: beyond, callers would only measure how long a queue is. */
 export const inFlightMax = 16_384
 
-/** How many of these callers can wait at a time. */
-export const callersInFlight = (callers, batch) =>
-  Math.max(1, Math.min(callers, Math.floor(inFlightMax / batch)))
+/** How many of these callers can wait at a time; a store that gains nothing by more says so in `callersMax`. */
+export const callersInFlight = (callers, batch, { callersMax } = {}) =>
+  Math.max(
+    1,
+    Math.min(
+      callers,
+      Math.floor(inFlightMax / batch),
+      callersMax?.(batch) ?? Number.POSITIVE_INFINITY,
+    ),
+  )
 
 export async function drive(store, { callers, batch, ms }) {
   const latencies = []
@@ -23,7 +30,7 @@ export async function drive(store, { callers, batch, ms }) {
       at = after
     }
   }
-  await Promise.all(Array.from({ length: callersInFlight(callers, batch) }, one))
+  await Promise.all(Array.from({ length: callersInFlight(callers, batch, store) }, one))
   const tookMs = performance.now() - began
   const events = latencies.length * batch
   return {

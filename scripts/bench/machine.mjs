@@ -15,7 +15,7 @@ export function makeFolder(parent = dirname(repository)) {
   const folder = mkdtempSync(join(parent, 'fractalops-bench-'))
   // PostgreSQL runs as a user of its own, who must get through.
   chmodSync(folder, 0o711)
-  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) }
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }) }
 }
 
 export const isMemory = (folder) => memoryFilesystems.has(statfsSync(folder).type)

@@ -7,6 +7,13 @@ import { setTimeout as pause } from 'node:timers/promises'
 const startMsMax = 60_000
 const outputCharsMax = 20_000
 
+const running = new Set()
+
+/** Ends at once whatever was started here and still runs. */
+export function endServers() {
+  for (const child of running) child.kill('SIGKILL')
+}
+
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -17,16 +24,23 @@ export async function freePort() {
 }
 
 /** Starts a program and waits until `isReady` answers something; what it answers is `ready`. */
-export async function startServer(program, args, isReady, { env, signal = 'SIGTERM' } = {}) {
+export async function startServer(
+  program,
+  args,
+  isReady,
+  { env, user = {}, signal = 'SIGTERM' } = {},
+) {
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
+    ...user,
   })
   let output = ''
   const keep = (chunk) => (output = (output + chunk).slice(-outputCharsMax))
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)
-  const ended = new Promise((done) => child.once('close', done))
+  running.add(child)
+  const ended = new Promise((done) => child.once('close', done)).then(() => running.delete(child))
   child.once('error', (error) => keep(error.message))
   const stop = async (how = signal) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(how)

@@ -6,6 +6,7 @@ import { drive } from './drive.mjs'
 import { drafts, streamOf } from './events.mjs'
 import { journalGroups, replayGroups } from './journal-groups.mjs'
 import { PeerMissing } from './peers.mjs'
+import { endServers } from './processes.mjs'
 
 const sampledIdsMax = 200
 const fillBatch = 1_000
@@ -79,8 +80,11 @@ async function main() {
     },
     close: () => store?.close(),
   }
-  // The bench is gone: a server must not outlive it. Ctrl-C is the bench's to answer.
-  process.once('disconnect', () => void store?.close())
+  // The bench is gone and its folder with it: no server must outlive it. Ctrl-C is the bench's to answer.
+  process.once('disconnect', () => {
+    endServers()
+    process.exit(1)
+  })
   process.on('SIGINT', () => {})
   for (;;) {
     const [{ task, options }] = await once(process, 'message')
@@ -94,7 +98,7 @@ async function main() {
     }
     if (task === 'close') break
   }
-  store = undefined
+  process.removeAllListeners('disconnect')
   process.disconnect()
 }
 

@@ -42,3 +42,10 @@ export async function startStore(name, folder, options = {}) {
     throw error
   }
 }
+
+/** Closes all of them, whatever one of them does; then says what one of them did. */
+export async function closeStores(stores) {
+  const closed = await Promise.allSettled(stores.map((store) => store.close()))
+  const failed = closed.find(({ status }) => status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { callersInFlight } from '../drive.mjs'
 import { PeerMissing } from '../peers.mjs'
 import { median, ratioOf } from '../statistics.mjs'
-import { startStore } from '../stores.mjs'
+import { closeStores, startStore } from '../stores.mjs'
 
 export const title = 'Durable appends in process'
 export const peers = ['sqlite', 'lmdb', 'postgres', 'nats']
@@ -78,7 +78,7 @@ async function measureCase(one, names, { folder, seconds, rounds, skipped, about
       await store.ask('verify', { acknowledged: acknowledged.get(store.name), reopen })
     }
   } finally {
-    for (const store of stores) await store.close()
+    await closeStores(stores)
     rmSync(folder, { recursive: true, force: true })
   }
   return { measured, disk }

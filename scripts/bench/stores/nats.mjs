@@ -4,8 +4,10 @@ import { natsServer, peerPackage } from '../peers.mjs'
 import { freePort, startServer } from '../processes.mjs'
 import { createChain } from '../same-work.mjs'
 
+const waitingMax = 2_048
+
 export const about =
-  'NATS JetStream, file storage, sync_interval: always; every event published for itself and acknowledged; ids kept apart for two minutes; the same salts, digests, leaves and chains made by the client; no tree'
+  'NATS JetStream, file storage, sync_interval: always; every event published for itself and acknowledged, at most 2,048 waiting; ids kept apart for two minutes; the same salts, digests, leaves and chains made by the client; no tree'
 
 const settings = (port, folder) => `
 listen: 127.0.0.1:${port}
@@ -40,6 +42,8 @@ export async function open(folder) {
   }
   return {
     version: `nats-server 2.15.2, nats ${version}`,
+    // Every event is synced for itself: a longer queue makes none faster.
+    callersMax: (batch) => Math.ceil(waitingMax / batch),
     append: (stream, drafts) => Promise.all(drafts.map((draft) => publish(stream, draft))),
     count: async () => (await manager.streams.info('events')).state.messages,
     has: async () => true,
