@@ -122,7 +122,7 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
       { ...options, files },
       { lock, signer, identity, kept, latest, reserve, store, replayed },
     )
-    failLater = ledger.fail
+    failLater = (cause) => ledger.onReadOnly(indexFailed(cause))
     await ledger.flush()
     return ledger.ledger
   } catch (error) {
@@ -341,8 +341,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     addRaw: rawAppend(identity, queue),
     close: () => (closing ??= close()),
   }
-  const fail = (cause: unknown) => onReadOnly(indexFailed(cause))
-  return { ledger, flush: () => publisher.flush(), fail }
+  return { ledger, flush: () => publisher.flush(), onReadOnly }
 }
 
 const rawAppend =
