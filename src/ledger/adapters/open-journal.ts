@@ -246,8 +246,20 @@ interface Parts {
   readonly replayed: Replayed
 }
 
+/** Closes every file; the folder is free again even when one of them cannot be closed. */
+async function closeParts({ store, replayed, kept, reserve, lock }: Parts) {
+  try {
+    await store.close()
+    for (const { file } of replayed.segments) await file.close()
+    await kept.close()
+    await reserve.close()
+  } finally {
+    await lock.release()
+  }
+}
+
 function assemble(options: JournalOptions & { readonly files: FilePort }, parts: Parts) {
-  const { lock, signer, identity, kept, reserve, store, replayed } = parts
+  const { signer, identity, kept, reserve, store, replayed } = parts
   const { index, tree } = store
   const { origin } = identity
   const { segments } = replayed
@@ -303,14 +315,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
       if (queue.sealed?.code !== 'LEDGER_READ_ONLY') await publisher.flush()
     } finally {
       await publisher.end()
-      try {
-        await store.close()
-        for (const { file } of segments) await file.close()
-        await kept.close()
-        await reserve.close()
-      } finally {
-        await lock.release()
-      }
+      await closeParts(parts)
     }
   }
   const append = async (requests: readonly AppendRequest[]) => {
