@@ -12,6 +12,7 @@ import { diskReserveBytes } from './ledger/adapters/disk-reserve.js'
 import { type JournalLedger, openJournal } from './ledger/adapters/open-journal.js'
 import { openKeyFile } from './ledger/adapters/key-file.js'
 import type { RawLeafWriter } from './ledger/raw-leaf.js'
+import type { WitnessedCheckpoints } from './ledger/witnessed.js'
 import { createClientWriter, createLedgerWriter, createRecordWriter } from './ledger/writers.js'
 import { openClickHouse } from './projections/adapters/clickhouse.js'
 import { startWarehouse } from './projections/adapters/warehouse-child.js'
@@ -335,18 +336,15 @@ export async function startApi(
     readonly warehouse: OpenWarehouse | undefined
     readonly projection: Projection | undefined
     readonly health: () => Promise<Health>
+    readonly witnessed: WitnessedCheckpoints | undefined
     readonly closing: Closing
   },
 ) {
-  const { warehouse, projection } = parts
-  const app = await buildServer(
-    apiParts(domain, parts.sessions, { warehouse, projection, health: parts.health }),
-    {
-      host: config.http.host,
-      portalFolder: join(import.meta.dirname, 'portal'),
-      publicTiles: config.tiles === 'public' || domain.interoperability,
-    },
-  )
+  const app = await buildServer(apiParts(domain, parts.sessions, parts), {
+    host: config.http.host,
+    portalFolder: join(import.meta.dirname, 'portal'),
+    publicTiles: config.tiles === 'public' || domain.interoperability,
+  })
   parts.closing.add('http', () => app.close())
   const { host, port } = config.http
   const url = await app.listen({ host, port }).catch((cause: unknown) => {
@@ -368,9 +366,10 @@ export function apiParts(
     readonly warehouse: OpenWarehouse | undefined
     readonly projection: Projection | undefined
     readonly health: () => Promise<Health>
+    readonly witnessed?: WitnessedCheckpoints | undefined
   },
 ): ApiParts {
-  const { warehouse, projection, health } = parts
+  const { warehouse, projection, health, witnessed } = parts
   return {
     ledger: view,
     desk,
@@ -387,5 +386,6 @@ export function apiParts(
     },
     projections: projection ?? { progress: () => [], rebuild: async () => noFacts() },
     health,
+    ...(witnessed === undefined ? {} : { witnessed }),
   }
 }

@@ -6,8 +6,9 @@ import { Uuid } from '../contracts/identifiers.js'
 import { LeafName, LeafStream } from '../contracts/leaf.js'
 import type { RecordedEvent } from '../ledger/event-store.js'
 import { eventView } from '../runtime/event-view.js'
-import { proofOf, tlogProofOf } from '../runtime/proof-view.js'
+import { proofOf, provingUnder, tlogProofOf } from '../runtime/proof-view.js'
 import { principalOf } from './access.js'
+import { asked } from './witnessed-query.js'
 import { cursorTo, numberFromCursor, pageOf, pageQuery } from './pages.js'
 import type { ApiParts } from './parts.js'
 import { order, streamPage } from './streams.js'
@@ -32,8 +33,13 @@ const eventsQuery = z.strictObject({
     .optional(),
 })
 
+const proofQuery = z.strictObject({
+  /** Whether the checkpoint must carry the cosignatures of enough witnesses; absent = where that is at hand. */
+  witnessed: asked.optional(),
+})
+
 export const events =
-  ({ ledger }: ApiParts): FastifyPluginAsyncZod =>
+  ({ ledger, witnessed }: ApiParts): FastifyPluginAsyncZod =>
   async (app) => {
     const found = async (project: string, id: string): Promise<RecordedEvent> => {
       const event = await ledger.find(id)
@@ -102,6 +108,7 @@ export const events =
           summary:
             'The proof file of one event (schemas/proof-file.v1.json), to be verified without us',
           params: byId,
+          querystring: proofQuery,
         },
       },
       async (request, reply) => {
@@ -109,7 +116,8 @@ export const events =
         void reply
           .type('application/json')
           .header('content-disposition', `attachment; filename="${event.leaf.id}.proof.json"`)
-        return proofOf(event, ledger, [ledger.vkey])
+        const under = provingUnder(ledger, witnessed, request.query.witnessed)
+        return proofOf(event, under, [ledger.vkey, ...(witnessed?.vkeys ?? [])])
       },
     )
 
@@ -120,6 +128,7 @@ export const events =
           tags: ['proofs'],
           summary: 'The proof of one leaf as C2SP tlog-proof: index, path and signed checkpoint',
           params: byId,
+          querystring: proofQuery,
         },
       },
       async (request, reply) => {
@@ -127,7 +136,7 @@ export const events =
         void reply
           .type('text/plain; charset=utf-8')
           .header('content-disposition', `attachment; filename="${leaf.id}.tlog-proof"`)
-        return tlogProofOf(position, ledger)
+        return tlogProofOf(position, provingUnder(ledger, witnessed, request.query.witnessed))
       },
     )
   }

@@ -1,14 +1,16 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import * as z from 'zod'
 import { ReadyView } from '../contracts/http.js'
+import { shownCheckpoint } from '../runtime/proof-view.js'
 import type { ApiParts } from './parts.js'
+import { asked } from './witnessed-query.js'
 
 const open = { access: 'open' } as const
 const tags = ['operation']
 const text = 'text/plain; charset=utf-8'
 
 export const health =
-  ({ health: look, ledger }: ApiParts): FastifyPluginAsyncZod =>
+  ({ health: look, ledger, witnessed }: ApiParts): FastifyPluginAsyncZod =>
   async (app) => {
     app.get(
       '/livez',
@@ -46,12 +48,14 @@ export const health =
         config: open,
         schema: {
           tags: ['proofs'],
-          summary: 'The latest signed checkpoint (C2SP tlog-checkpoint)',
+          summary:
+            'The latest signed checkpoint (C2SP tlog-checkpoint), with cosignatures of its witnesses',
+          querystring: z.strictObject({ witnessed: asked.optional() }),
         },
       },
-      async (_request, reply) => {
+      async (request, reply) => {
         void reply.type(text).header('cache-control', 'public, max-age=1')
-        return ledger.checkpoint().note
+        return shownCheckpoint(ledger.checkpoint(), witnessed, request.query.witnessed).note
       },
     )
 

@@ -1,11 +1,11 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { HudView } from '../contracts/http.js'
-import { hudView } from '../runtime/hud.js'
+import { hudView, trustLevelOf } from '../runtime/hud.js'
 import { principalOf } from './access.js'
 import type { ApiParts } from './parts.js'
 
 export const hud =
-  ({ desk, health, ledger }: ApiParts): FastifyPluginAsyncZod =>
+  ({ desk, health, ledger, witnessed }: ApiParts): FastifyPluginAsyncZod =>
   async (app) => {
     app.get(
       '/v1/hud',
@@ -19,7 +19,7 @@ export const hud =
       async (request) => {
         const principal = principalOf(request)
         const [proposals, { parts }] = await Promise.all([desk.list(principal.project), health()])
-        return hudView(principal, proposals, parts, ledger.size())
+        return hudView(principal, proposals, parts, ledger.size(), trustLevelOf(witnessed))
       },
     )
   }

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import type { WitnessedCheckpoints, WitnessStatus } from '../ledger/witnessed.js'
 import type { LedgerView } from '../runtime/ledger-view.js'
 import type { ApiParts } from './parts.js'
 
@@ -10,6 +11,7 @@ export interface ApiCounters {
   text(
     ledger: LedgerView,
     tables: readonly { readonly table: string; readonly position: number }[],
+    witnessed?: WitnessedCheckpoints,
   ): string
 }
 
@@ -33,7 +35,7 @@ export function createCounters(): ApiCounters {
     live(change) {
       liveClients += change
     },
-    text(ledger, tables) {
+    text(ledger, tables, witnessed) {
       const metric = (
         name: string,
         type: 'counter' | 'gauge',
@@ -72,6 +74,7 @@ export function createCounters(): ApiCounters {
           'CloudEvents by what became of them.',
           Object.entries(evidence).map(([result, count]) => [`result="${result}"`, count]),
         ),
+        ...(witnessed === undefined ? [] : witnessMetrics(ledger, witnessed, metric)),
         ...metric('fractalops_live_clients', 'gauge', 'Open live streams.', [['', liveClients]]),
         ...metric(
           'fractalops_projection_lag_events',
@@ -88,15 +91,60 @@ export function createCounters(): ApiCounters {
   }
 }
 
+type Metric = (
+  name: string,
+  type: 'counter' | 'gauge',
+  help: string,
+  values: readonly (readonly [string, number])[],
+) => readonly string[]
+
+function witnessMetrics(
+  ledger: LedgerView,
+  witnessed: WitnessedCheckpoints,
+  metric: Metric,
+): readonly string[] {
+  const all = witnessed.witnesses()
+  const each = (value: (one: WitnessStatus) => number) =>
+    all.map((one) => [`witness="${label(one.name)}"`, value(one)] as const)
+  const size = ledger.checkpoint().size
+  const lag = Math.max(0, size - (witnessed.latest()?.size ?? 0))
+  return [
+    ...metric(
+      'fractalops_witnessed_lag_events',
+      'gauge',
+      'Events that the latest checkpoint covers and no witnessed one.',
+      [['', lag]],
+    ),
+    ...metric(
+      'fractalops_witness_size',
+      'gauge',
+      'Size of the last checkpoint that a witness cosigned since the start.',
+      each((one) => one.size),
+    ),
+    ...metric(
+      'fractalops_witness_failures',
+      'gauge',
+      'Requests to a witness that failed since the last that did not.',
+      each(({ failures }) => failures),
+    ),
+    ...metric(
+      'fractalops_witness_unreconciled',
+      'gauge',
+      'Whether a witness says that it saw a larger or another tree.',
+      each(({ unreconciled }) => (unreconciled ? 1 : 0)),
+    ),
+  ]
+}
+
 export const metrics =
-  ({ ledger, projections }: ApiParts, counters: ApiCounters): FastifyPluginAsyncZod =>
+  ({ ledger, projections, witnessed }: ApiParts, counters: ApiCounters): FastifyPluginAsyncZod =>
   async (app) => {
     app.get(
       '/metrics',
       { schema: { tags: ['operation'], summary: 'Counters in Prometheus text' } },
       async (_request, reply) => {
         void reply.type('text/plain; version=0.0.4; charset=utf-8')
-        return counters.text(ledger, projections.progress())
+        return counters.text(ledger, projections.progress(), witnessed)
       },
     )
   }

@@ -1,6 +1,7 @@
 import type { FastifyServerOptions } from 'fastify'
 import type { HudView } from '../contracts/http.js'
 import type { RawLeafWriter } from '../ledger/raw-leaf.js'
+import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
 import type { ClientWriter, RecordWriter } from '../ledger/writers.js'
 import type { WarehouseQueries } from '../projections/warehouse.js'
 import type { PolicyEngine } from '../proposals/policy-engine.js'
@@ -47,6 +48,8 @@ export interface ApiParts {
   readonly queries: WarehouseQueries
   readonly projections: ProjectionControl
   readonly health: () => Promise<Health>
+  /** Absent when nobody witnesses this ledger. */
+  readonly witnessed?: WitnessedCheckpoints
 }
 
 export interface ApiOptions {

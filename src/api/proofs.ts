@@ -5,12 +5,13 @@ import { BatchProofRequest, BatchProofView, ConsistencyView } from '../contracts
 import { Decimal } from '../contracts/identifiers.js'
 import { base64Of } from '../ledger/encoding.js'
 import type { PublishedCheckpoint } from '../ledger/event-store.js'
+import { provingUnder, shownCheckpoint } from '../runtime/proof-view.js'
 import type { ApiParts } from './parts.js'
 
 const tags = ['proofs']
 
 export const proofs =
-  ({ ledger }: ApiParts): FastifyPluginAsyncZod =>
+  ({ ledger, witnessed }: ApiParts): FastifyPluginAsyncZod =>
   async (app) => {
     /** Nothing is proven of a tree that nobody was shown. */
     const checkPublished = (size: number) => {
@@ -24,7 +25,9 @@ export const proofs =
 
     const checkpointOf = async (size: number): Promise<PublishedCheckpoint> => {
       checkPublished(size)
-      const checkpoint = size === 0 ? undefined : await ledger.checkpointCovering(size - 1)
+      const under = provingUnder(ledger, witnessed, undefined)
+      const source = witnessed?.required ? under : ledger
+      const checkpoint = size === 0 ? undefined : await source.checkpointCovering(size - 1)
       if (checkpoint?.size === size) return checkpoint
       throw new EvidenceError('TREE_RANGE', `no checkpoint with ${size} leaves was published`)
     }
@@ -61,7 +64,9 @@ export const proofs =
       async (request) => {
         const { positions, size } = request.body
         const checkpoint =
-          size === undefined ? ledger.checkpoint() : await checkpointOf(Number(size))
+          size === undefined
+            ? shownCheckpoint(ledger.checkpoint(), witnessed, undefined)
+            : await checkpointOf(Number(size))
         const ascending = [...new Set(positions.map(Number))].sort((a, b) => a - b)
         const hashes = await ledger.proveBatch(ascending, checkpoint.size)
         return {

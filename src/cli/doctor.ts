@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { loadConfig } from '../runtime/config.js'
-import { trustLevel } from '../runtime/hud.js'
+import type { Witnessing } from '../runtime/witness-config.js'
 import { type Command, type Context, readArgs } from './command.js'
 import { printJson, table } from './print.js'
 
@@ -36,13 +36,7 @@ export const doctor: Command = {
           }
         : { what: 'temporal', status: 'ok', detail: temporal },
       await ledgerState(config.data, context),
-      { what: 'trust level', status: 'ok', detail: trustLevel },
-      {
-        what: 'rollback',
-        status: 'warning',
-        detail:
-          'a restored older copy is undetectable here: keep a checkpoint elsewhere (fractalops checkpoint -o FILE)',
-      },
+      ...trust(config.witnessing),
     ]
     if (values.json) printJson(context.terminal, findings)
     else
@@ -55,6 +49,36 @@ export const doctor: Command = {
       )
     return findings.some(({ status }) => status === 'problem') ? 1 : 0
   },
+}
+
+/** Who besides the ledger vouches for it, and whether a restored older copy would be seen. */
+function trust({ policy, known, required }: Witnessing): Finding[] {
+  const level: Finding = {
+    what: 'trust level',
+    status: 'ok',
+    detail:
+      policy === undefined
+        ? 'self-signed: nobody but the ledger signs its checkpoints'
+        : `witnesses of ${policy}${required ? ', required for every proof' : ''}; /readyz says how each stands`,
+  }
+  const seenBy = [
+    ...(policy === undefined ? [] : ['the witnesses']),
+    ...(known === undefined ? [] : [known]),
+  ]
+  const rollback: Finding =
+    seenBy.length === 0
+      ? {
+          what: 'rollback',
+          status: 'warning',
+          detail:
+            'a restored older copy is undetectable here: name witnesses (FRACTALOPS_WITNESS_POLICY), or keep a checkpoint elsewhere (fractalops checkpoint -o FILE) and start with --known FILE',
+        }
+      : {
+          what: 'rollback',
+          status: 'ok',
+          detail: `each start compares the ledger with ${seenBy.join(' and ')}`,
+        }
+  return [level, rollback]
 }
 
 function nodeVersion(): Finding {

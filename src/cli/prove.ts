@@ -6,18 +6,30 @@ import { type Command, connectionFlags, type Context, only, readArgs } from './c
 import { reading } from './connection.js'
 import { printJson } from './print.js'
 
-const flags = { ...connectionFlags, output: { type: 'string', short: 'o' } } as const
+const flags = {
+  ...connectionFlags,
+  output: { type: 'string', short: 'o' },
+  witnessed: { type: 'boolean' },
+} as const
 
 export const prove: Command = {
   name: 'prove',
-  usage: 'EVENT [-o FILE]',
+  usage: 'EVENT [-o FILE] [--witnessed]',
   summary: 'Write the proof file of an event; -o - prints it',
   async run(args, context) {
     const { values, positionals } = readArgs(args, flags, { min: 1, max: 1 })
     const id = only(positionals)
     const proof = await reading(values, context, {
-      online: (client) => client.text(`/v1/events/${encodeURIComponent(id)}/proof`),
+      online: (client) =>
+        client.text(
+          `/v1/events/${encodeURIComponent(id)}/proof${values.witnessed ? '?witnessed=true' : ''}`,
+        ),
       offline: async ({ reader, proofs, vkeys }) => {
+        if (values.witnessed)
+          throw new EvidenceError(
+            'CHECKPOINT_NOT_WITNESSED',
+            'proofs of a stopped ledger stand under its own checkpoints',
+          )
         const event = await reader.find(id)
         if (event === undefined)
           throw new EvidenceError('EVENT_NOT_FOUND', `there is no event ${id}`)

@@ -5,13 +5,15 @@ import { proofFileBytesMax } from '../contracts/proof-file.js'
 import { parseSignedCheckpoint } from '../ledger/checkpoint.js'
 import { hexOf } from '../ledger/encoding.js'
 import { nodeCrypto } from '../ledger/node-crypto.js'
-import { parseVkey, verifyNote } from '../ledger/note.js'
+import { ed25519Note, parseVkey, verifyNote } from '../ledger/note.js'
+import { parsePolicy, type WitnessPolicy } from '../ledger/witness-policy.js'
 import { type ProofReport, verifyProofFile } from '../ledger/proof-file.js'
 import { type Command, type Context, only, readArgs, UsageError } from './command.js'
 import { printJson } from './print.js'
 
 const flags = {
   key: { type: 'string', multiple: true },
+  policy: { type: 'string' },
   known: { type: 'string' },
   pin: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -21,22 +23,26 @@ const exitSound = 3
 
 export const verify: Command = {
   name: 'verify',
-  usage: 'FILE [--key VKEY|FILE]… [--known CHECKPOINT] [--pin]',
+  usage: 'FILE [--key VKEY|FILE]… [--policy FILE] [--known CHECKPOINT] [--pin]',
   summary:
     'Verify a proof file offline: 0 verified, 1 does not verify, 3 sound but the key is not one you named',
   async run(args, context) {
     const { values, positionals } = readArgs(args, flags, { min: 1, max: 1 })
     const file = readProof(resolve(context.cwd, only(positionals)))
     const named = (values.key ?? []).map((key) => vkeyOf(key, context))
-    const keys = named.length > 0 ? named : pinnedKeys(context)
+    const policy = values.policy === undefined ? undefined : policyIn(values.policy, context)
+    // Who names a policy has said whom to trust: pins are for who has said nothing.
+    const keys = named.length > 0 || policy !== undefined ? named : pinnedKeys(context)
     try {
-      const report = verifyProofFile(file, { keys }, nodeCrypto)
-      if (values.known !== undefined) compareKnown(resolve(context.cwd, values.known), report, keys)
+      const trust = policy === undefined ? { keys } : { keys, policy }
+      const report = verifyProofFile(file, trust, nodeCrypto)
+      if (values.known !== undefined)
+        compareKnown(resolve(context.cwd, values.known), report, report.trusted)
       print(context, report, values.json ?? false)
       return 0
     } catch (error) {
-      if (!(error instanceof EvidenceError) || error.code !== 'PROOF_KEY_UNKNOWN') throw error
-      if (values.pin) pin(context, keysOf(error))
+      if (!(error instanceof EvidenceError) || error.kind !== 'untrusted') throw error
+      if (values.pin && error.code === 'PROOF_KEY_UNKNOWN') pin(context, keysOf(error))
       context.terminal.err(`fractalops: ${error.message}. ${error.remedy}\n`)
       return exitSound
     }
@@ -56,6 +62,16 @@ function readProof(path: string): Uint8Array {
     if (cause instanceof EvidenceError) throw cause
     throw new UsageError(`${path} cannot be read`)
   }
+}
+
+function policyIn(path: string, { cwd }: Context): WitnessPolicy {
+  let file: Uint8Array
+  try {
+    file = readFileSync(resolve(cwd, path))
+  } catch {
+    throw new UsageError(`the policy ${path} cannot be read`)
+  }
+  return parsePolicy(nodeCrypto.sha256, file)
 }
 
 /** A verifier key as text, or the first line of a file that holds it. */
@@ -108,7 +124,14 @@ function pin(context: Context, keys: readonly string[]): void {
 
 /** The error of a sound proof carries its report. */
 const keysOf = (error: EvidenceError): readonly string[] =>
-  (error.details['report'] as ProofReport).signedBy
+  logKeysOf(error.details['report'] as ProofReport)
+
+/** Witnesses sign too; only keys of the log itself can be pinned. */
+const logKeysOf = ({ signedBy, checkpoint }: ProofReport): readonly string[] =>
+  signedBy.filter((vkey) => {
+    const { name, type } = parseVkey(nodeCrypto.sha256, vkey)
+    return name === checkpoint.origin && type === ed25519Note
+  })
 
 /** A kept checkpoint of the same size must have the same root; another size needs a consistency proof. */
 function compareKnown(path: string, report: ProofReport, keys: readonly string[]): void {
@@ -141,8 +164,13 @@ function compareKnown(path: string, report: ProofReport, keys: readonly string[]
   }
 }
 
+const trustOf = ({ witnesses }: ProofReport): string =>
+  witnesses.length === 0
+    ? 'self-signed (the ledger signs its own checkpoints)'
+    : `${witnesses.length} ${witnesses.length === 1 ? 'witness' : 'witnesses'} of your policy (${witnesses.join(', ')})`
+
 function print({ terminal }: Context, report: ProofReport, json: boolean): void {
-  const { leaf, position, checkpoint, trusted, steps } = report
+  const { leaf, position, checkpoint, trusted, witnesses, steps } = report
   if (json) {
     printJson(terminal, {
       verified: true,
@@ -152,6 +180,8 @@ function print({ terminal }: Context, report: ProofReport, json: boolean): void 
       size: String(checkpoint.size),
       root: hexOf(checkpoint.root),
       trusted,
+      witnesses,
+      trust: trustOf(report),
       steps,
     })
     return
@@ -160,5 +190,5 @@ function print({ terminal }: Context, report: ProofReport, json: boolean): void 
   terminal.out(
     `verified: ${leaf.type} ${leaf.id} of ${leaf.actor}, recorded ${leaf.time}, is number ${position} of ${checkpoint.size} on ${checkpoint.origin}\n`,
   )
-  terminal.out('trust level: self-signed (the ledger signs its own checkpoints)\n')
+  terminal.out(`trust level: ${trustOf(report)}\n`)
 }

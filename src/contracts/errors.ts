@@ -136,6 +136,15 @@ export const errorTable = {
     kind: 'invalid',
     remedy: 'Use the proof file exactly as "fractalops prove" wrote it.',
   },
+  ROLLBACK_DETECTED: {
+    kind: 'tampered',
+    remedy:
+      'Restore a newer backup. Only who knows why the ledger was larger may go on with "fractalops up --accept-rollback"; what was recorded behind this point is lost then, and witnesses keep refusing until their operators let them forget it.',
+  },
+  CHECKPOINT_NOT_WITNESSED: {
+    kind: 'unavailable',
+    remedy: 'Ask again when the witnesses have followed; /readyz says how each of them stands.',
+  },
   WITNESS_STATE_DAMAGED: {
     kind: 'tampered',
     remedy:

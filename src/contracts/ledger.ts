@@ -42,7 +42,7 @@ export const ledgerBootstrapped = defineEvent({
 })
 
 const alarm = z.strictObject({
-  alarm: z.enum(['clock-stepped-back']),
+  alarm: z.enum(['clock-stepped-back', 'checkpoint-not-reconciled']),
   message: z.string().max(1024),
 })
 const alarmExample = {

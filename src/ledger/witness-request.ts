@@ -47,3 +47,10 @@ export function parseSizeBody(text: string): number {
   if (!text.endsWith('\n')) throw malformed('the size does not end in a newline')
   return parseDecimal(text.slice(0, -1))
 }
+
+/** Sends one request and answers whatever comes back, bounded in time and size. Rejects when nothing does. */
+export type PostText = (
+  url: string,
+  body: string,
+  signal: AbortSignal,
+) => Promise<{ readonly status: number; readonly contentType: string; readonly text: string }>

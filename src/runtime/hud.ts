@@ -1,12 +1,23 @@
 import type { HudView } from '../contracts/http.js'
+import { parseNote } from '../ledger/note.js'
+import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
 import type { Principal, Proposal, ProposalStatus } from '../proposals/proposal.js'
 import { mayDo, proposalSummary, waitingFor } from './proposal-view.js'
 
 /** Items per list: the display says what is next, the proposals page says everything. */
 export const hudItemsMax = 20
 
-/** The trust level of this version: the ledger signs its own checkpoints. */
-export const trustLevel = 'self-signed'
+/** How far the ledger's word is vouched for: it signs its own checkpoints, and others may cosign them. */
+export function trustLevelOf(witnessed: WitnessedCheckpoints | undefined): string {
+  if (witnessed === undefined) return 'self-signed'
+  const latest = witnessed.latest()
+  const lines = latest === undefined ? [] : parseNote(latest.note).signatures
+  const count = lines.filter(({ name, keyId }) =>
+    witnessed.vkeys.some((vkey) => vkey.startsWith(`${name}+${keyId}+`)),
+  ).length
+  if (count === 0) return 'self-signed (no witness has followed yet)'
+  return count === 1 ? '1 witness' : `${count} witnesses`
+}
 
 const blockedStatuses: readonly ProposalStatus[] = ['denied', 'indeterminate', 'failed']
 const runningStatuses: readonly ProposalStatus[] = ['submitted', 'enqueued', 'executing']
@@ -17,6 +28,7 @@ export function hudView(
   proposals: readonly Proposal[],
   parts: HudView['parts'],
   position: number,
+  trust: string,
 ): HudView {
   const items = (matches: (proposal: Proposal) => boolean, note: (proposal: Proposal) => string) =>
     proposals
@@ -54,6 +66,6 @@ export function hudView(
     ),
     parts: [...parts],
     position: String(position),
-    trust: trustLevel,
+    trust,
   }
 }

@@ -4,6 +4,7 @@ import { createSessions } from '../api/sessions.js'
 import type { Health } from '../api/parts.js'
 import type { Offline, RunUp } from '../cli/offline.js'
 import {
+  type Domain,
   openDomain,
   openLedger,
   openTemporal,
@@ -17,6 +18,7 @@ import {
 } from '../compose.js'
 import { startSealer } from '../compose-heads.js'
 import { startWitness } from '../compose-witness.js'
+import { startWitnessing } from '../compose-witnessing.js'
 import { EvidenceError } from '../contracts/errors.js'
 import type { HudView } from '../contracts/http.js'
 import { fsck } from '../ledger/adapters/fsck.js'
@@ -24,6 +26,7 @@ import { lockFolder } from '../ledger/adapters/folder-lock.js'
 import { type JournalLedger, openJournalReadOnly } from '../ledger/adapters/open-journal.js'
 import { openServiceLog } from './adapters/service-log.js'
 import { temporalExecutable } from './adapters/temporal-executable.js'
+import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
 import { type Closing, createClosing } from './closing.js'
 import type { Component, Config } from './config.js'
 import {
@@ -37,6 +40,7 @@ import {
 } from './data-folder.js'
 import type { Execution } from './execution.js'
 import type { Log } from './log.js'
+import { witnessHealth } from './witness-health.js'
 import { createOpenProposals } from './open-proposals.js'
 import { followProposals } from './proposal-follower.js'
 
@@ -53,7 +57,12 @@ export interface RunningProduct {
 /** How every part stands; the service is ready when the ledger takes events. */
 function createHealth(
   ledger: JournalLedger,
-  parts: { warehouse?: OpenWarehouse; projection?: Projection; execution?: Execution },
+  parts: {
+    warehouse?: OpenWarehouse
+    projection?: Projection
+    execution?: Execution
+    witnessed?: WitnessedCheckpoints
+  },
 ) {
   return async () => {
     const readOnly = ledger.readOnly()
@@ -80,7 +89,9 @@ function createHealth(
       shown.push({ name: 'projector', status, detail })
     }
     if (execution !== undefined) shown.push({ name: 'execution', ...execution.status() })
-    return { ready: readOnly === null, parts: shown }
+    const witnesses = parts.witnessed && witnessHealth(parts.witnessed, ledger.checkpoint().size)
+    if (witnesses !== undefined) shown.push(witnesses.part)
+    return { ready: readOnly === null && witnesses?.ready !== false, parts: shown }
   }
 }
 
@@ -150,6 +161,7 @@ async function startParts(
     )
   const ledger = await openLedger(config, folder, log)
   closing.add('ledger', () => ledger.close())
+  const witnessed = await startWitnessing(ledger, config, folder.ledger, { log, closing })
   await startSealer(ledger, folder.ledger, { log, closing })
   await withdrawAddresses(folder)
   const domain = openDomain(ledger)
@@ -173,22 +185,22 @@ async function startParts(
     temporal === undefined
       ? undefined
       : startExecution(ledger, domain, temporal, { config, folder, log, closing })
-  if (execution === undefined) {
-    const follower = followProposals({
-      reader: domain.view,
-      desk: domain.desk,
-      open: createOpenProposals(domain.view),
-      log,
-    })
-    closing.add('followers', () => follower.close())
-  }
+  if (execution === undefined) followAlone(domain, log, closing)
   const health = createHealth(ledger, {
     ...(warehouse === undefined ? {} : { warehouse }),
     ...(projection === undefined ? {} : { projection }),
     ...(execution === undefined ? {} : { execution }),
+    ...(witnessed === undefined ? {} : { witnessed }),
   })
   const api = runs('api')
-    ? await startApi(config, domain, { sessions, warehouse, projection, health, closing })
+    ? await startApi(config, domain, {
+        sessions,
+        warehouse,
+        projection,
+        health,
+        witnessed,
+        closing,
+      })
     : undefined
   if (runs('witness')) await runWitness(config, io, log, closing)
   return publish({
@@ -202,6 +214,12 @@ async function startParts(
       temporal: temporal?.server?.address() ?? null,
     }),
   })
+}
+
+/** Proposals move on as far as that needs no execution. */
+function followAlone({ view, desk }: Domain, log: Log, closing: Closing): void {
+  const follower = followProposals({ reader: view, desk, open: createOpenProposals(view), log })
+  closing.add('followers', () => follower.close())
 }
 
 /** Tells others where everything listens, from now to the end; Temporal may come later. */

@@ -1,8 +1,10 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { EvidenceError } from '../contracts/errors.js'
-import type { ProofSource, RecordedEvent } from '../ledger/event-store.js'
+import type { ProofSource, PublishedCheckpoint, RecordedEvent } from '../ledger/event-store.js'
 import { parseNote } from '../ledger/note.js'
 import { buildProofFile } from '../ledger/proof-file.js'
 import { formatTlogProof } from '../ledger/tlog-proof.js'
+import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
 
 const coveringTimeoutMs = 10_000
 
@@ -35,6 +37,56 @@ export async function tlogProofOf(
   const path = await proofs.proveInclusion(position, size)
   return formatTlogProof({ index: position, path, checkpointNote: note })
 }
+
+const witnessedLookMs = 100
+
+type Proving = Pick<ProofSource, 'checkpointCovering' | 'proveInclusion'>
+
+/**
+ * Under which checkpoints proofs stand: witnessed ones when that is asked or required, and waited for;
+ * otherwise a witnessed one where it is at hand, or the first that the ledger signed.
+ */
+export function provingUnder(
+  ledger: Proving,
+  witnessed: WitnessedCheckpoints | undefined,
+  asked: boolean | undefined,
+): Proving {
+  const must = asked === true || witnessed?.required === true
+  if (asked === false && !must) return ledger
+  return {
+    proveInclusion: (position, size) => ledger.proveInclusion(position, size),
+    async checkpointCovering(position, timeoutMs = coveringTimeoutMs) {
+      for (let waitedMs = 0; witnessed !== undefined; waitedMs += witnessedLookMs) {
+        const found = await witnessed.covering(position)
+        if (found !== undefined) return found
+        if (!must || waitedMs >= timeoutMs) break
+        await pause(witnessedLookMs)
+      }
+      if (!must) return ledger.checkpointCovering(position, timeoutMs)
+      throw notWitnessed(
+        witnessed === undefined
+          ? 'this ledger has no witnesses'
+          : `no witnessed checkpoint covers position ${position} yet`,
+      )
+    },
+  }
+}
+
+/** The checkpoint that readers are shown. */
+export function shownCheckpoint(
+  latest: PublishedCheckpoint,
+  witnessed: WitnessedCheckpoints | undefined,
+  asked: boolean | undefined,
+): PublishedCheckpoint {
+  const found = witnessed?.latest()
+  if (asked === true || witnessed?.required === true) {
+    if (found === undefined) throw notWitnessed('no checkpoint was witnessed yet')
+    return found
+  }
+  return found?.size === latest.size ? found : latest
+}
+
+const notWitnessed = (detail: string) => new EvidenceError('CHECKPOINT_NOT_WITNESSED', detail)
 
 /** The verifier keys of the signature lines of a checkpoint, in their order. */
 function keysOf(note: string, vkeys: readonly string[]): readonly string[] {

@@ -107,8 +107,9 @@ export async function openKeptCheckpoints(
   folder: string,
   origin: string,
   mode: 'read' | 'write',
+  name = checkpointsFile,
 ): Promise<KeptCheckpoints> {
-  const file = await openFile(files, folder, mode)
+  const file = await openFile(files, folder, name, mode)
   if (file === undefined) return keptOver(undefined, origin, [], 0)
   try {
     const { from, bytes } = await readTail(file)
@@ -133,9 +134,9 @@ export async function openKeptCheckpoints(
   }
 }
 
-async function openFile(files: FilePort, folder: string, mode: 'read' | 'write') {
-  const path = join(folder, checkpointsFile)
-  if ((await files.list(folder)).includes(checkpointsFile)) return files.open(path, mode)
+async function openFile(files: FilePort, folder: string, name: string, mode: 'read' | 'write') {
+  const path = join(folder, name)
+  if ((await files.list(folder)).includes(name)) return files.open(path, mode)
   if (mode === 'read') return undefined
   return files.open(path, 'create')
 }

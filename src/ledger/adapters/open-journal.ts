@@ -66,6 +66,8 @@ export interface JournalLedger extends EventStore, ProofSource, TileSource, RawL
   alarms(): readonly Alarm[]
   /** Why no event is taken any more, or null. */
   readOnly(): EvidenceError | null
+  /** Takes no more events until the next start. */
+  seal(reason: EvidenceError): void
   /** Where the events of a stream or type stand. */
   readonly positions: Positions
   /** The torn write that the last stop left and that was cut off; null when there was none. */
@@ -335,6 +337,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     hashTile: (level, index, width) => tree.hashTile(level, index, width),
     leaves: createLeafReader(index, segments),
     alarms: () => (clock.alarm === null ? [] : [clock.alarm]),
+    seal: onReadOnly,
     readOnly: () => (queue.sealed?.code === 'LEDGER_READ_ONLY' ? queue.sealed : null),
     append: (request) => append([request]),
     async appendTogether(requests) {

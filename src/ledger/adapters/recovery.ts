@@ -243,7 +243,12 @@ function createFold({ store, kept }: ReplayOptions) {
       tree.append(leafHash)
       if (next?.size === tree.size) await compareNext(segment.name, record.offset)
       lastTime = leaf.time
-      if (leaf.writer === 'ledger' && leaf.type.startsWith('ledger.alarm-'))
+      // Alarms of other observers carry their own name as actor.
+      if (
+        leaf.writer === 'ledger' &&
+        leaf.actor === 'ledger' &&
+        leaf.type.startsWith('ledger.alarm-')
+      )
         clockAlarm = leaf.type === 'ledger.alarm-raised'
     },
     async endGroup(mark: () => JournalMark) {
