@@ -264,9 +264,8 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
   const { signer, identity, kept, reserve, store, replayed } = parts
   const { index, tree } = store
   const { origin } = identity
-  const { segments } = replayed
   const head = createHeadSignal(() => index.size)
-  const records = createRecordReader(index, segments)
+  const records = createRecordReader(index, replayed.segments)
   const clock = createLedgerClock({
     origin,
     now: options.now,
@@ -295,7 +294,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
       files: options.files,
       folder: options.folder,
       origin,
-      segments,
+      segments: replayed.segments,
       ends: replayed.ends,
       group: replayed.group,
       segmentBytesMax: options.segmentBytesMax ?? segmentBytesMax,
@@ -335,7 +334,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     ...createReading(index, records, head),
     ...proofsOf(origin, tree, kept, publisher),
     hashTile: (level, index, width) => tree.hashTile(level, index, width),
-    leaves: createLeafReader(index, segments),
+    leaves: createLeafReader(index, replayed.segments),
     alarms: () => (clock.alarm === null ? [] : [clock.alarm]),
     seal: onReadOnly,
     readOnly: () => (queue.sealed?.code === 'LEDGER_READ_ONLY' ? queue.sealed : null),
