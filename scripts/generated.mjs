@@ -103,11 +103,12 @@ async function openApi() {
 /** Every generated file: path in the repository to its text. */
 export async function generate() {
   const z = await import('zod')
-  const [{ catalog }, { errorTable }, { Leaf }, { ProofFile }, { Writer }] = await Promise.all(
-    ['catalog', 'errors', 'leaf', 'proof-file', 'identifiers'].map((name) =>
-      built(`contracts/${name}.js`),
-    ),
-  )
+  const [{ catalog }, { errorTable }, { Leaf }, { ProofFile }, completeness, { Writer }] =
+    await Promise.all(
+      ['catalog', 'errors', 'leaf', 'proof-file', 'completeness', 'identifiers'].map((name) =>
+        built(`contracts/${name}.js`),
+      ),
+    )
   return new Map([
     ...eventSchemas(z, catalog),
     [
@@ -129,6 +130,28 @@ export async function generate() {
           title: 'fractalops/proof/1',
           description:
             'What a stranger needs to check one event offline: RFC 8785 JSON plus one newline',
+        }),
+      ),
+    ],
+    [
+      'schemas/stream-proof.v1.json',
+      json(
+        schemaOf(z, completeness.StreamProofFile, {
+          $id: `${base}/stream-proof.v1.json`,
+          title: completeness.streamProofFormat,
+          description:
+            'Proof that no event of a stream is left out, checked offline: RFC 8785 JSON plus one newline',
+        }),
+      ),
+    ],
+    [
+      'schemas/window-proof.v1.json',
+      json(
+        schemaOf(z, completeness.WindowProofFile, {
+          $id: `${base}/window-proof.v1.json`,
+          title: completeness.windowProofFormat,
+          description:
+            'Proof that no event of one type is left out of a window of ledger time, checked offline: RFC 8785 JSON plus one newline',
         }),
       ),
     ],

@@ -12,6 +12,7 @@ import { diskReserveBytes } from './ledger/adapters/disk-reserve.js'
 import { type JournalLedger, openJournal } from './ledger/adapters/open-journal.js'
 import { openKeyFile } from './ledger/adapters/key-file.js'
 import type { RawLeafWriter } from './ledger/raw-leaf.js'
+import type { SealedHeads } from './ledger/sealed-heads.js'
 import type { WitnessedCheckpoints } from './ledger/witnessed.js'
 import { createClientWriter, createLedgerWriter, createRecordWriter } from './ledger/writers.js'
 import { openClickHouse } from './projections/adapters/clickhouse.js'
@@ -332,6 +333,7 @@ export async function startApi(
   config: Config,
   domain: Domain,
   parts: {
+    readonly heads: SealedHeads
     readonly sessions: Sessions
     readonly warehouse: OpenWarehouse | undefined
     readonly projection: Projection | undefined
@@ -363,15 +365,17 @@ export function apiParts(
   { view, recorder, clients, rawLeaves, engine, assets, identities, desk }: Domain,
   sessions: Sessions,
   parts: {
+    readonly heads: SealedHeads
     readonly warehouse: OpenWarehouse | undefined
     readonly projection: Projection | undefined
     readonly health: () => Promise<Health>
     readonly witnessed?: WitnessedCheckpoints | undefined
   },
 ): ApiParts {
-  const { warehouse, projection, health, witnessed } = parts
+  const { heads, warehouse, projection, health, witnessed } = parts
   return {
     ledger: view,
+    heads,
     desk,
     identities,
     sessions,

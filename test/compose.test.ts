@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { createSessions } from '../src/api/sessions.js'
 import { apiParts, openDomain } from '../src/compose.js'
+import { startSealer } from '../src/compose-heads.js'
+import { createClosing } from '../src/runtime/closing.js'
 import { catalog } from '../src/contracts/catalog.js'
 import { openTestLedger } from './support/ledger.js'
 
@@ -33,7 +35,11 @@ function reachable(root: object): Map<object, string> {
 t.test(
   'nothing that the API is handed holds the side-effect capability or the ledger itself',
   async (t) => {
-    const { ledger } = await openTestLedger(t)
+    const { ledger, folder } = await openTestLedger(t)
+    const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
+    const closing = createClosing(log)
+    t.teardown(() => closing.closeAll())
+    const { heads } = await startSealer(ledger, folder, { log, closing })
     const domain = openDomain(ledger)
     const sessions = createSessions({
       key: new Uint8Array(32),
@@ -42,6 +48,7 @@ t.test(
     })
     const health = () => Promise.resolve({ ready: true, parts: [] })
     const parts = apiParts(domain, sessions, {
+      heads,
       warehouse: undefined,
       projection: undefined,
       health,

@@ -26,6 +26,7 @@ const noParts: ApiParts = {
     hashTile: unused,
     leaves: unused,
   },
+  heads: { prove: unused },
   desk: {
     submit: unused,
     simulate: unused,

@@ -1,6 +1,7 @@
 import type { FastifyServerOptions } from 'fastify'
 import type { HudView } from '../contracts/http.js'
 import type { RawLeafWriter } from '../ledger/raw-leaf.js'
+import type { SealedHeads } from '../ledger/sealed-heads.js'
 import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
 import type { ClientWriter, RecordWriter } from '../ledger/writers.js'
 import type { WarehouseQueries } from '../projections/warehouse.js'
@@ -36,6 +37,8 @@ export interface Health {
  */
 export interface ApiParts {
   readonly ledger: LedgerView
+  /** The map of the last seal. */
+  readonly heads: SealedHeads
   readonly desk: ProposalDesk
   readonly identities: Identities
   readonly sessions: Sessions

@@ -7,6 +7,7 @@ import { EvidenceError } from '../contracts/errors.js'
 import { fieldProblems } from '../contracts/event.js'
 import { guardAccess } from './access.js'
 import { assets } from './assets.js'
+import { completeness } from './completeness.js'
 import { events } from './events.js'
 import { streams } from './streams.js'
 import { evidence } from './evidence.js'
@@ -80,6 +81,7 @@ export async function buildServer(parts: ApiParts, options: ApiOptions): Promise
     events,
     streams,
     proofs,
+    completeness,
     assets,
     tokens,
     session,

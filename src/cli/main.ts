@@ -50,8 +50,8 @@ Every command that talks to a service takes --data DIR (default ./data or FRACTA
 with --token TOKEN or FRACTALOPS_TOKEN; --json prints for machines. "fractalops COMMAND --help" shows its use.
 
 Which command checks what:
-  verify   one proof file, offline: digests, leaf, path, root, signature
-  fsck     every byte of a stopped ledger: records, digests, chains, checkpoints
+  verify   one proof file, offline: digests, leaf, path, root, signature; or that a list leaves out nothing
+  fsck     every byte of a stopped ledger: records, digests, chains, checkpoints, seals
   doctor   this machine, its configuration and permissions
 `
 

@@ -1,10 +1,13 @@
 import type { EventReader, ProofSource } from '../ledger/event-store.js'
+import type { SealedHeads } from '../ledger/sealed-heads.js'
 import type { Config } from '../runtime/config.js'
 
 /** A ledger that no process writes, opened to be looked at. */
 export interface OfflineLedger {
   readonly reader: EventReader
   readonly proofs: Omit<ProofSource, 'vkey'>
+  /** The map of its last seal. */
+  readonly heads: SealedHeads
   /** Every key that signed it, oldest first. */
   readonly vkeys: readonly string[]
   close(): Promise<void>

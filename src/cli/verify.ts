@@ -1,5 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import * as z from 'zod'
+import { streamProofFormat, windowProofFormat } from '../contracts/completeness.js'
 import { EvidenceError } from '../contracts/errors.js'
 import { proofFileBytesMax } from '../contracts/proof-file.js'
 import { parseSignedCheckpoint } from '../ledger/checkpoint.js'
@@ -7,7 +9,9 @@ import { hexOf } from '../ledger/encoding.js'
 import { nodeCrypto } from '../ledger/node-crypto.js'
 import { ed25519Note, parseVkey, verifyNote } from '../ledger/note.js'
 import { parsePolicy, type WitnessPolicy } from '../ledger/witness-policy.js'
-import { type ProofReport, verifyProofFile } from '../ledger/proof-file.js'
+import { type ProofReport, type ProofTrust, verifyProofFile } from '../ledger/proof-file.js'
+import { type StreamReport, verifyStreamProof } from '../ledger/stream-proof.js'
+import { verifyWindowProof, type WindowReport } from '../ledger/window-proof.js'
 import { type Command, type Context, only, readArgs, UsageError } from './command.js'
 import { printJson } from './print.js'
 
@@ -25,7 +29,7 @@ export const verify: Command = {
   name: 'verify',
   usage: 'FILE [--key VKEY|FILE]… [--policy FILE] [--known CHECKPOINT] [--pin]',
   summary:
-    'Verify a proof file offline: 0 verified, 1 does not verify, 3 sound but the key is not one you named',
+    'Verify a proof of an event, a stream or a window offline: 0 verified, 1 does not verify, 3 sound but the key is not one you named',
   async run(args, context) {
     const { values, positionals } = readArgs(args, flags, { min: 1, max: 1 })
     const file = readProof(resolve(context.cwd, only(positionals)))
@@ -35,7 +39,7 @@ export const verify: Command = {
     const keys = named.length > 0 || policy !== undefined ? named : pinnedKeys(context)
     try {
       const trust = policy === undefined ? { keys } : { keys, policy }
-      const report = verifyProofFile(file, trust, nodeCrypto)
+      const report = verifyAny(file, trust)
       if (values.known !== undefined)
         compareKnown(resolve(context.cwd, values.known), report, report.trusted)
       print(context, report, values.json ?? false)
@@ -47,6 +51,25 @@ export const verify: Command = {
       return exitSound
     }
   },
+}
+
+type AnyReport = ProofReport | StreamReport | WindowReport
+
+/** Verifies a file of any of the three formats; it says itself which it is. */
+function verifyAny(file: Uint8Array, trust: ProofTrust): AnyReport {
+  const format = formatOf(file)
+  if (format === streamProofFormat) return verifyStreamProof(file, trust, nodeCrypto)
+  if (format === windowProofFormat) return verifyWindowProof(file, trust, nodeCrypto)
+  return verifyProofFile(file, trust, nodeCrypto)
+}
+
+/** Undefined when it is no file of ours: the strict reader then says what is wrong. */
+function formatOf(file: Uint8Array): unknown {
+  try {
+    return z.object({ format: z.string() }).parse(JSON.parse(Buffer.from(file).toString())).format
+  } catch {
+    return undefined
+  }
 }
 
 function readProof(path: string): Uint8Array {
@@ -124,17 +147,17 @@ function pin(context: Context, keys: readonly string[]): void {
 
 /** The error of a sound proof carries its report. */
 const keysOf = (error: EvidenceError): readonly string[] =>
-  logKeysOf(error.details['report'] as ProofReport)
+  logKeysOf(error.details['report'] as AnyReport)
 
 /** Witnesses sign too; only keys of the log itself can be pinned. */
-const logKeysOf = ({ signedBy, checkpoint }: ProofReport): readonly string[] =>
+const logKeysOf = ({ signedBy, checkpoint }: AnyReport): readonly string[] =>
   signedBy.filter((vkey) => {
     const { name, type } = parseVkey(nodeCrypto.sha256, vkey)
     return name === checkpoint.origin && type === ed25519Note
   })
 
 /** A kept checkpoint of the same size must have the same root; another size needs a consistency proof. */
-function compareKnown(path: string, report: ProofReport, keys: readonly string[]): void {
+function compareKnown(path: string, report: AnyReport, keys: readonly string[]): void {
   const { note, checkpoint } = parseSignedCheckpoint(readFileSync(path, 'utf8'))
   verifyNote(
     nodeCrypto,
@@ -164,17 +187,17 @@ function compareKnown(path: string, report: ProofReport, keys: readonly string[]
   }
 }
 
-const trustOf = ({ witnesses }: ProofReport): string =>
+const trustOf = ({ witnesses }: AnyReport): string =>
   witnesses.length === 0
     ? 'self-signed (the ledger signs its own checkpoints)'
     : `${witnesses.length} ${witnesses.length === 1 ? 'witness' : 'witnesses'} of your policy (${witnesses.join(', ')})`
 
-function print({ terminal }: Context, report: ProofReport, json: boolean): void {
-  const { leaf, position, checkpoint, trusted, witnesses, steps } = report
+function print({ terminal }: Context, report: AnyReport, json: boolean): void {
+  const { position, checkpoint, trusted, witnesses, steps } = report
   if (json) {
     printJson(terminal, {
       verified: true,
-      leaf,
+      ...subjectOf(report),
       position: String(position),
       origin: checkpoint.origin,
       size: String(checkpoint.size),
@@ -187,8 +210,27 @@ function print({ terminal }: Context, report: ProofReport, json: boolean): void 
     return
   }
   for (const step of steps) terminal.out(`ok  ${step.summary}\n`)
-  terminal.out(
-    `verified: ${leaf.type} ${leaf.id} of ${leaf.actor}, recorded ${leaf.time}, is number ${position} of ${checkpoint.size} on ${checkpoint.origin}\n`,
-  )
+  terminal.out(`verified: ${sentenceOf(report)}\n`)
   terminal.out(`trust level: ${trustOf(report)}\n`)
+}
+
+function sentenceOf(report: AnyReport): string {
+  if ('statement' in report) return `${report.statement}, on ${report.checkpoint.origin}`
+  const { leaf, position, checkpoint } = report
+  return `${leaf.type} ${leaf.id} of ${leaf.actor}, recorded ${leaf.time}, is number ${position} of ${checkpoint.size} on ${checkpoint.origin}`
+}
+
+function subjectOf(report: AnyReport): object {
+  if (!('statement' in report)) return { leaf: report.leaf }
+  const { kind, project, statement, events, upTo, seal } = report
+  const sealed = seal === null ? null : { position: String(seal.position), size: String(seal.size) }
+  const common = { kind, project, statement, events, up_to: upTo, sealed }
+  return report.kind === 'stream'
+    ? {
+        ...common,
+        stream: report.stream,
+        first: String(report.first),
+        last: String(report.last),
+      }
+    : { ...common, type: report.type, from: report.from, to: report.to }
 }

@@ -163,6 +163,14 @@ export const errorTable = {
     kind: 'untrusted',
     remedy: 'Name the key of the ledger with --key; GET /v1/checkpoint/key shows it.',
   },
+  PROOF_TOO_LARGE: {
+    kind: 'too-large',
+    remedy: 'Ask for a part: revisions with from and to, or a shorter window of time.',
+  },
+  HEADS_NOT_SEALED: {
+    kind: 'unavailable',
+    remedy: 'Ask again in a minute: the ledger seals what was recorded within 60 seconds.',
+  },
   TREE_RANGE: {
     kind: 'invalid',
     remedy: 'Ask for a position below the size of a published checkpoint.',

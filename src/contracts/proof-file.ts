@@ -5,11 +5,12 @@ export const proofFormat = 'fractalops/proof/1'
 export const proofFileBytesMax = 64 * 1024 * 1024
 
 /** Standard base64, padded, canonical: the only text for its bytes. */
-const Base64 = z
+export const Base64 = z
   .string()
   .regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, 'base64')
 
-const Part = z.strictObject({ bytes: Base64, salt: Base64 })
+/** Bytes with the salt of their digest. */
+export const Part = z.strictObject({ bytes: Base64, salt: Base64 })
 
 /**
  * What a stranger needs to check one event offline: RFC 8785 JSON plus one newline.

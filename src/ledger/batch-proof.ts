@@ -2,8 +2,8 @@ import { EvidenceError } from '../contracts/errors.js'
 import { equalBytes, hexOf } from './encoding.js'
 import { nodeHash, type Sha256, splitOf, type Subtree } from './merkle.js'
 
-/** Positions that one batch proof answers for. */
-export const batchPositionsMax = 1_000
+/** Leaves that one batch proof is about: those of a completeness proof, and those since its seal. */
+export const batchLeavesMax = 32_768
 
 /** A leaf that a batch proof is about. */
 export interface ProvenLeaf {
@@ -23,7 +23,7 @@ export function batchSubtrees(indexes: readonly number[], size: number): readonl
   if (!Number.isSafeInteger(size) || !areLeaves(indexes, size)) {
     throw new EvidenceError(
       'TREE_RANGE',
-      `a batch proof is about 1 to ${batchPositionsMax} different leaves of a tree, ascending; the tree has ${size}`,
+      `a batch proof is about 1 to ${batchLeavesMax} different leaves of a tree, ascending; the tree has ${size}`,
     )
   }
   const found: Subtree[] = []
@@ -43,7 +43,7 @@ export function batchSubtrees(indexes: readonly number[], size: number): readonl
 
 const areLeaves = (indexes: readonly number[], size: number): boolean =>
   indexes.length > 0 &&
-  indexes.length <= batchPositionsMax &&
+  indexes.length <= batchLeavesMax &&
   indexes.every(
     (index, at) => Number.isSafeInteger(index) && index > (indexes[at - 1] ?? -1) && index < size,
   )

@@ -20,7 +20,18 @@ import { verifyPolicy, type WitnessPolicy } from './witness-policy.js'
 
 /** One step of a verification that held, with what was computed; all values are text to show. */
 export interface ProofStep {
-  readonly name: 'form' | 'leaf' | 'data' | 'metadata' | 'inclusion' | 'signatures' | 'trust'
+  readonly name:
+    | 'form'
+    | 'leaf'
+    | 'data'
+    | 'metadata'
+    | 'inclusion'
+    | 'signatures'
+    | 'trust'
+    | 'list'
+    | 'seal'
+    | 'since'
+    | 'tree'
   readonly summary: string
   readonly computed: Readonly<Record<string, string>>
 }
@@ -122,13 +133,26 @@ export function verifyProofFile(
   return judgeTrust(report, { note, keys }, trust, crypto)
 }
 
-/** Whether those signed whom the caller trusts; the proof itself is sound. */
-function judgeTrust(
-  report: ProofReport,
+/** What is known of any proof whose signatures hold. */
+export interface SoundProof {
+  readonly checkpoint: Checkpoint
+  readonly signedBy: readonly string[]
+  readonly trusted: readonly string[]
+  readonly witnesses: readonly string[]
+  readonly steps: readonly ProofStep[]
+}
+
+/**
+ * Whether those signed whom the caller trusts; the proof itself is sound.
+ *
+ * @throws EvidenceError PROOF_KEY_UNKNOWN, PROOF_NOT_WITNESSED with the report in the details.
+ */
+export function judgeTrust<Report extends SoundProof>(
+  report: Report,
   { note, keys }: { readonly note: Note; readonly keys: readonly VerifyingKey[] },
   trust: ProofTrust,
   crypto: ProofCrypto,
-): ProofReport {
+): Report {
   const { signedBy, checkpoint, steps } = report
   const listed = [...trust.keys, ...(trust.policy?.logs ?? []).map(({ vkey }) => vkey)]
   const trusted = signedBy.filter((vkey, i) => {
@@ -157,7 +181,7 @@ function judgeTrust(
 function witnessesBy(
   { keys, policy }: ProofTrust,
   note: Note,
-  report: ProofReport,
+  report: SoundProof,
   crypto: ProofCrypto,
 ): readonly string[] {
   if (policy === undefined) return []
@@ -227,7 +251,8 @@ function checkDigest(
   }
 }
 
-function checkSignatures(
+/** Checks every signature line against the key that the file names for it. @throws EvidenceError PROOF_MISMATCH. */
+export function checkSignatures(
   crypto: ProofCrypto,
   note: Note,
   checkpoint: Checkpoint,

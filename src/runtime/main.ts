@@ -16,7 +16,7 @@ import {
   startExecution,
   startProjection,
 } from '../compose.js'
-import { startSealer } from '../compose-heads.js'
+import { offlineHeads, startSealer } from '../compose-heads.js'
 import { startWitness } from '../compose-witness.js'
 import { startWitnessing } from '../compose-witnessing.js'
 import { EvidenceError } from '../contracts/errors.js'
@@ -162,7 +162,7 @@ async function startParts(
   const ledger = await openLedger(config, folder, log)
   closing.add('ledger', () => ledger.close())
   const witnessed = await startWitnessing(ledger, config, folder.ledger, { log, closing })
-  await startSealer(ledger, folder.ledger, { log, closing })
+  const { heads } = await startSealer(ledger, folder.ledger, { log, closing })
   await withdrawAddresses(folder)
   const domain = openDomain(ledger)
   const sessions = createSessions({
@@ -194,6 +194,7 @@ async function startParts(
   })
   const api = runs('api')
     ? await startApi(config, domain, {
+        heads,
         sessions,
         warehouse,
         projection,
@@ -276,7 +277,17 @@ export const runUp: RunUp = async (config, io) => {
 export const offline: Offline = {
   async open(data) {
     const view = await openJournalReadOnly({ folder: dataFolder(data).ledger })
-    return { reader: view, proofs: view, vkeys: view.vkeys, close: () => view.close() }
+    const sealed = await offlineHeads(view, dataFolder(data).ledger)
+    return {
+      reader: view,
+      proofs: view,
+      heads: sealed.heads,
+      vkeys: view.vkeys,
+      async close() {
+        await sealed.close()
+        await view.close()
+      },
+    }
   },
   fsck: (data, onProgress) => fsck({ folder: dataFolder(data).ledger }, onProgress),
   async isLocked(data) {

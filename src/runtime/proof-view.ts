@@ -89,7 +89,7 @@ export function shownCheckpoint(
 const notWitnessed = (detail: string) => new EvidenceError('CHECKPOINT_NOT_WITNESSED', detail)
 
 /** The verifier keys of the signature lines of a checkpoint, in their order. */
-function keysOf(note: string, vkeys: readonly string[]): readonly string[] {
+export function keysOf(note: string, vkeys: readonly string[]): readonly string[] {
   return parseNote(note).signatures.map(({ name, keyId }) => {
     const vkey = vkeys.find((one) => one.startsWith(`${name}+${keyId}+`))
     if (vkey === undefined)

@@ -22,6 +22,7 @@ import { createAssetViews } from '../../src/runtime/asset-view.js'
 import { bootstrapLedger } from '../../src/runtime/bootstrap.js'
 import { createIdentities, newToken, sha256Hex } from '../../src/runtime/identities.js'
 import { readingView } from '../../src/runtime/ledger-view.js'
+import { headsOf } from './heads.js'
 import { openTestLedger } from './ledger.js'
 import { bootstrapFolder } from './proposals.js'
 
@@ -98,6 +99,7 @@ export async function openTestApi(
   const identities = createIdentities(view, recorder, now)
   const parts: ApiParts = {
     ledger: view,
+    heads: await headsOf(t, ledger),
     desk: options.desk?.(ledger) ?? emptyDesk,
     identities,
     sessions: createSessions({ key: randomBytes(32), identities, now }),
