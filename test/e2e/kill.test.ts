@@ -2,7 +2,7 @@ import { createHash, randomInt } from 'node:crypto'
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { EventView } from '../../src/contracts/http.js'
+import type { EventView, ProposalView } from '../../src/contracts/http.js'
 import {
   approve,
   ended,
@@ -20,7 +20,7 @@ import { eventually, type Product, repository, runCli, startProduct } from '../s
 import { requireTemporal } from '../support/temporal.js'
 
 const rounds = Number(process.env['FRACTALOPS_TEST_KILL_ROUNDS'] ?? '10')
-const terminal = ['proposal.completed', 'proposal.failed', 'proposal.expired']
+const terminal = ['proposal.completed', 'proposal.failed', 'proposal.expired', 'proposal.rejected']
 const logFile = join(repository, '.tap', 'kill-rounds.log')
 
 const note = (line: string) => {
@@ -108,6 +108,22 @@ const foldedTo = (product: Product, position: number) =>
     return Number(answer.body.position) >= position ? true : undefined
   })
 
+/** Approves what can still be approved; a proposal that its asset has left behind is rejected. */
+async function decide(product: Product, token: string, view: ProposalView): Promise<void> {
+  const body = { proposal_digest: view.digest }
+  const approvals = `/v1/proposals/${view.id}/approvals`
+  const approved = await product.request<{ code?: string }>('POST', approvals, { token, body })
+  if (approved.status < 300) return
+  if (approved.body.code !== 'STATE_REVISION_STALE')
+    throw new Error(`the approval answered ${approved.status}: ${approved.text}`)
+  const rejected = await product.request('POST', `/v1/proposals/${view.id}/rejections`, {
+    token,
+    body: { ...body, reason: 'its asset has moved on' },
+  })
+  if (rejected.status >= 300)
+    throw new Error(`the rejection answered ${rejected.status}: ${rejected.text}`)
+}
+
 t.test(
   `kill -9 at random moments, ${rounds} rounds: every proposal ends exactly once`,
   { skip: requireTemporal(), timeout: 60_000 + rounds * 60_000 },
@@ -139,7 +155,7 @@ t.test(
 
     for (const id of acknowledged) {
       const decided = await reached(product, id, ['awaiting-approval', ...ended], 120_000)
-      if (decided.status === 'awaiting-approval') await approve(product, who.approver, decided)
+      if (decided.status === 'awaiting-approval') await decide(product, who.approver, decided)
     }
     for (const id of acknowledged) await reached(product, id, ended, 120_000)
 
