@@ -99,6 +99,7 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
   const lock = await lockFolder(folder, 'exclusive')
   let kept: KeptCheckpoints | undefined
   let reserve = noReserve
+  let opened: Parts | undefined
   try {
     const claimed = await claimFolder(files, folder, options)
     const signerFor =
@@ -120,17 +121,19 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
       onFailure: (cause) => failLater(cause),
       onRebuild: options.onIndexRebuild ?? (() => undefined),
     })
-    const ledger = assemble(
-      { ...options, files },
-      { lock, signer, identity, kept, latest, reserve, store, replayed },
-    )
+    opened = { lock, signer, identity, kept, latest, reserve, store, replayed }
+    const ledger = assemble({ ...options, files }, opened)
     failLater = (cause) => ledger.onReadOnly(indexFailed(cause))
     await ledger.flush()
     return ledger.ledger
   } catch (error) {
-    await kept?.close()
-    await reserve.close()
-    await lock.release()
+    // The first failure is what the caller must hear: a file that cannot be closed adds nothing to it.
+    if (opened !== undefined) await closeParts(opened).catch(() => undefined)
+    else {
+      await kept?.close()
+      await reserve.close()
+      await lock.release()
+    }
     throw error
   }
 }
@@ -250,14 +253,12 @@ interface Parts {
 
 /** Closes every file; the folder is free again even when one of them cannot be closed. */
 async function closeParts({ store, replayed, kept, reserve, lock }: Parts) {
-  try {
-    await store.close()
-    for (const { file } of replayed.segments) await file.close()
-    await kept.close()
-    await reserve.close()
-  } finally {
-    await lock.release()
-  }
+  const failures: unknown[] = []
+  const segments = replayed.segments.map(({ file }) => file)
+  for (const part of [store, ...segments, kept, reserve])
+    await part.close().catch((error: unknown) => failures.push(error))
+  await lock.release()
+  if (failures.length > 0) throw failures[0]
 }
 
 function assemble(options: JournalOptions & { readonly files: FilePort }, parts: Parts) {
