@@ -13,7 +13,7 @@ export interface FolderLock {
  * offline readers, who may be several but never beside a writer. The lock belongs to the open
  * file, so the system takes it back when the process dies, however it dies.
  *
- * @throws EvidenceError LEDGER_LOCKED naming the process that writes.
+ * @throws EvidenceError LEDGER_LOCKED naming the process that writes; DATA_FOLDER_INVALID when the system refuses.
  */
 export async function lockFolder(
   folder: string,
@@ -24,6 +24,12 @@ export async function lockFolder(
     (error: unknown) => {
       // A copy of a ledger that was never opened for writing has no lock file, and no writer either.
       if (mode === 'shared' && isSystemError(error, 'ENOENT')) return undefined
+      if (['EROFS', 'EACCES', 'EPERM'].some((code) => isSystemError(error, code)))
+        throw new EvidenceError(
+          'DATA_FOLDER_INVALID',
+          `the ledger folder ${folder} cannot be ${mode === 'exclusive' ? 'written' : 'read'}`,
+          { cause: error },
+        )
       throw error
     },
   )
