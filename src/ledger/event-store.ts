@@ -38,6 +38,8 @@ export interface Receipt {
   readonly position: number | null
   /** True when this id and content were already on the ledger and nothing new was appended. */
   readonly repeated: boolean
+  /** True when the data of that event was erased since: so its bytes could not be compared. */
+  readonly erased: boolean
 }
 
 /** Bytes with the salt of their digest; null once erased. */

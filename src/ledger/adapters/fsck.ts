@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { EvidenceError } from '../../contracts/errors.js'
-import { type Checkpoint, parseSignedCheckpoint } from '../checkpoint.js'
-import { nodeCrypto } from '../node-crypto.js'
-import { parseVkey, verifyNote } from '../note.js'
 import { beginsLikeEvent } from '../raw-leaf.js'
 import { type FilePort, type LedgerFile, nodeFiles } from './file-port.js'
+import { findErasure } from './erasure-recovery.js'
 import { lockFolder } from './folder-lock.js'
 import { checkDigests, createLeafChain } from './fsck-chain.js'
+import { type PlacedCheckpoint, readKept, type Tell } from './fsck-checkpoints.js'
+import { createErasureCheck, type ErasureCheck } from './fsck-erasures.js'
 import { createSealCheck, type SealCheck } from './fsck-seals.js'
 import {
   decodeLeafPart,
@@ -17,8 +17,10 @@ import {
   recordHeaderBytes,
   segmentHeaderBytes,
 } from './journal-format.js'
-import { checkpointsFile, readFrames } from './kept-checkpoints.js'
+import { checkpointsFile } from './kept-checkpoints.js'
 import { type LedgerIdentity, readIdentity } from './ledger-folder.js'
+import { type PatchedFiles, patchedFiles } from './patched-files.js'
+import { pendingErasureFile, type PendingErasure } from './pending-erasure.js'
 import { findFrame, recordsOf, type ScannedGroup, scanGroups } from './segment-scan.js'
 import { leafHashOf } from './recovery.js'
 import { originMarkOf, readSegmentHeader, segmentNames, segmentsFolder } from './segments.js'
@@ -52,6 +54,8 @@ export interface FsckReport {
   readonly problemCount: number
   /** An unacknowledged write that the next start cuts off. */
   readonly tornTail: { readonly segment: string; readonly offset: number } | null
+  /** Id of the event whose erasure the last stop left unfinished; the next start settles it. */
+  readonly unfinishedErasure: string | null
 }
 
 export interface FsckProgress {
@@ -71,24 +75,27 @@ export async function fsck(
   options: { readonly folder: string; readonly files?: FilePort },
   onProgress: (progress: FsckProgress) => void = () => undefined,
 ): Promise<FsckReport> {
-  const { folder, files = nodeFiles } = options
+  const { folder } = options
+  const patched = patchedFiles(options.files ?? nodeFiles)
+  const { files } = patched
   const identity = await readIdentity(files, folder)
   if (identity === undefined)
     throw new EvidenceError('DATA_FOLDER_INVALID', `there is no ledger in ${folder}`)
   const lock = await lockFolder(folder, 'shared')
   try {
-    return await createCheck(files, folder, identity, onProgress)
+    return await createCheck(patched, folder, identity, onProgress)
   } finally {
     await lock.release()
   }
 }
 
 async function createCheck(
-  files: FilePort,
+  patched: PatchedFiles,
   folder: string,
   identity: LedgerIdentity,
   onProgress: (progress: FsckProgress) => void,
 ): Promise<FsckReport> {
+  const { files } = patched
   const problems: FsckProblem[] = []
   let problemCount = 0
   const tell: Tell = (segment, offset, position, flaw) => {
@@ -97,7 +104,9 @@ async function createCheck(
   }
   const checkpoints = await readKept(files, folder, identity, tell)
   const seals = await createSealCheck(files, identity.origin)
-  const fold = createFold(checkpoints, seals, identity, tell)
+  const pending = await unfinishedErasure(patched, folder, tell)
+  const erasures = createErasureCheck(pending)
+  const fold = createFold(checkpoints, seals, erasures, identity, tell)
   const names = await segmentNames(files, folder)
   let bytesDone = 0
   let bytesTotal = 0
@@ -143,48 +152,23 @@ async function createCheck(
     problems,
     problemCount,
     tornTail,
+    unfinishedErasure: pending?.event_id ?? null,
   }
 }
 
-type Tell = (segment: string, offset: number, position: number | null, flaw: string) => void
-
-interface PlacedCheckpoint extends Checkpoint {
-  readonly offset: number
-}
-
-async function readKept(
-  files: FilePort,
+/** The erasure that the last stop left. Blocks that it tore are read as what the next start makes of them. */
+async function unfinishedErasure(
+  patched: PatchedFiles,
   folder: string,
-  identity: LedgerIdentity,
   tell: Tell,
-): Promise<readonly PlacedCheckpoint[]> {
-  const keys = identity.keys.map((vkey) => parseVkey(nodeCrypto.sha256, vkey))
-  const { frames, tail } = readFrames(
-    Buffer.from((await files.readWhole(join(folder, checkpointsFile))) ?? []),
-  )
-  if (tail.kind === 'damaged') {
-    tell(
-      checkpointsFile,
-      tail.offset,
-      null,
-      'a kept checkpoint does not match its checksum; those behind it were not read',
-    )
+): Promise<PendingErasure | undefined> {
+  try {
+    return (await findErasure(patched, folder))?.pending
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error
+    tell(pendingErasureFile, 0, null, error.message)
+    return undefined
   }
-  const kept: PlacedCheckpoint[] = []
-  for (const { offset, note } of frames) {
-    try {
-      const { note: signed, checkpoint } = parseSignedCheckpoint(note)
-      verifyNote(nodeCrypto, signed, keys)
-      if (checkpoint.origin !== identity.origin)
-        tell(checkpointsFile, offset, null, `it is a checkpoint of ${checkpoint.origin}`)
-      if (checkpoint.size < (kept.at(-1)?.size ?? 0))
-        tell(checkpointsFile, offset, null, 'it is smaller than the checkpoint before')
-      else kept.push({ ...checkpoint, offset })
-    } catch (error) {
-      tell(checkpointsFile, offset, null, error instanceof Error ? error.message : String(error))
-    }
-  }
-  return kept
 }
 
 type Fold = ReturnType<typeof createFold>
@@ -193,6 +177,7 @@ type Fold = ReturnType<typeof createFold>
 function createFold(
   kept: readonly PlacedCheckpoint[],
   seals: SealCheck,
+  erasures: ErasureCheck,
   identity: LedgerIdentity,
   tell: Tell,
 ) {
@@ -254,6 +239,7 @@ function createFold(
       return leaf === undefined ? undefined : { leaf, leafHash, position }
     },
     seals,
+    erasures,
     addRaw(segment: string, offset: number, leafBytes: Uint8Array) {
       // The tree cannot tell the two kinds apart: an event that is passed off as a raw leaf would be hidden.
       if (beginsLikeEvent(leafBytes))
@@ -264,6 +250,7 @@ function createFold(
       grow(leafHashOf(leafBytes))
     },
     end(segment: string) {
+      erasures.end((place, position, flaw) => tell(place.segment, place.offset, position, flaw))
       const open = kept[nextKept]
       if (open === undefined) return
       if (lost)
@@ -381,8 +368,10 @@ function checkGroup(group: ScannedGroup, name: string, fold: Fold, tell: Tell) {
     if (added !== undefined) {
       const data = isFlaw(payload) ? null : payload.data
       fold.seals.add({ ...added, data }, { segment: name, offset: place })
-      if (!isFlaw(payload))
+      if (!isFlaw(payload)) {
         checkDigests(added.leaf, payload, (flaw) => tell(name, place, position, flaw))
+        fold.erasures.add(added.leaf, payload, position, { segment: name, offset: place })
+      }
     }
   }
   if (fold.next() !== firstPosition + recordCount) {

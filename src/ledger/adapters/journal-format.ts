@@ -261,8 +261,44 @@ export function decodeRecord(buffer: Buffer, at: number): JournalRecord | Flaw {
   return isFlaw(payload) ? payload : { position, raw, leaf, ...payload, bytes: end - at }
 }
 
+/** For each part the position of the event that tells of its erasure; null while it is there. */
+export interface ErasureMarks {
+  readonly data: number | null
+  readonly metadata: number | null
+}
+
+export interface Payload extends Pick<JournalRecord, 'data' | 'metadata'> {
+  readonly erasedBy: ErasureMarks
+  /** Lengths, which stay when a part is erased. */
+  readonly lengths: { readonly data: number; readonly metadata: number }
+}
+
+/** The payload block in which the marked parts are erased; their bytes in `block` do not matter. */
+export function erasedPayload(
+  block: Buffer,
+  bytes: { readonly data: number; readonly metadata: number },
+  marks: ErasureMarks,
+): Buffer {
+  const erased = Buffer.from(block)
+  const state =
+    whole | (marks.data === null ? 0 : dataErased) | (marks.metadata === null ? 0 : metadataErased)
+  erased.writeUInt32LE(state, 4)
+  erased.writeUInt32LE(bytes.data, 8)
+  erased.writeUInt32LE(bytes.metadata, 12)
+  const blank = (mark: number | null, saltAt: number, from: number, to: number) => {
+    if (mark === null) return
+    erased.fill(0, saltAt, saltAt + 32).fill(0, from, to)
+    erased.writeBigUInt64LE(BigInt(mark), saltAt)
+  }
+  const dataEnd = payloadHeaderBytes + bytes.data
+  blank(marks.data, 16, payloadHeaderBytes, dataEnd)
+  blank(marks.metadata, 48, dataEnd, dataEnd + bytes.metadata)
+  erased.writeUInt32LE(crc32c(erased.subarray(4)), 0)
+  return erased
+}
+
 /** Data and metadata of a payload block; null where they were erased. */
-export function decodePayload(block: Buffer): Pick<JournalRecord, 'data' | 'metadata'> | Flaw {
+export function decodePayload(block: Buffer): Payload | Flaw {
   if (block.readUInt32LE(0) !== crc32c(block.subarray(4))) {
     return { flaw: 'the payload block does not match its checksum', part: 'payload' }
   }
@@ -276,14 +312,19 @@ export function decodePayload(block: Buffer): Pick<JournalRecord, 'data' | 'meta
   ) {
     return { flaw: 'the payload block contradicts itself', part: 'payload' }
   }
+  const noData = (state & dataErased) !== 0
+  const noMetadata = (state & metadataErased) !== 0
   return {
-    data:
-      (state & dataErased) !== 0
-        ? null
-        : { salt: block.subarray(16, 48), bytes: block.subarray(payloadHeaderBytes, dataEnd) },
-    metadata:
-      (state & metadataErased) !== 0
-        ? null
-        : { salt: block.subarray(48, 80), bytes: block.subarray(dataEnd, metadataEnd) },
+    lengths: { data: dataEnd - payloadHeaderBytes, metadata: metadataEnd - dataEnd },
+    erasedBy: {
+      data: noData ? position(block, 16) : null,
+      metadata: noMetadata ? position(block, 48) : null,
+    },
+    data: noData
+      ? null
+      : { salt: block.subarray(16, 48), bytes: block.subarray(payloadHeaderBytes, dataEnd) },
+    metadata: noMetadata
+      ? null
+      : { salt: block.subarray(48, 80), bytes: block.subarray(dataEnd, metadataEnd) },
   }
 }

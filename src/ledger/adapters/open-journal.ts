@@ -1,23 +1,23 @@
 import { join } from 'node:path'
 import { EvidenceError } from '../../contracts/errors.js'
-import type {
-  AppendRequest,
-  EventReader,
-  EventStore,
-  ProofSource,
-  PublishedCheckpoint,
-} from '../event-store.js'
+import type { EventReader, EventStore, ProofSource, PublishedCheckpoint } from '../event-store.js'
 import { nodeCrypto } from '../node-crypto.js'
+import type { PayloadEraser } from '../erasure.js'
 import { type NoteSigner, parseNote, parseVkey, verifyNote } from '../note.js'
-import { checkRawLeaf, type RawLeafWriter } from '../raw-leaf.js'
+import type { RawLeafWriter } from '../raw-leaf.js'
 import type { TileSource } from '../tiles.js'
-import { checkpointIntervalMs, createCheckpointPublisher } from './checkpoint-publisher.js'
+import {
+  type CheckpointPublisher,
+  checkpointIntervalMs,
+  createCheckpointPublisher,
+} from './checkpoint-publisher.js'
 import { type CommitQueue, createCommitQueue } from './commit-queue.js'
 import { type DiskReserve, noReserve, openDiskReserve } from './disk-reserve.js'
-import { checkRequests, prepareRequests } from './draft-check.js'
-import { createHeadSignal, createReading } from './event-pages.js'
+import { findErasure } from './erasure-recovery.js'
+import { createHeadSignal, createReading, type HeadSignal } from './event-pages.js'
 import { type FilePort, nodeFiles } from './file-port.js'
 import { type FolderLock, lockFolder } from './folder-lock.js'
+import { createJournalAppends } from './journal-appends.js'
 import type { JournalIndex } from './journal-index.js'
 import { createJournalWriter, segmentBytesMax } from './journal-writer.js'
 import { openKeyFile } from './key-file.js'
@@ -26,6 +26,7 @@ import { type Alarm, createLedgerClock } from './ledger-clock.js'
 import { claimFolder, type LedgerIdentity, readIdentity, writeIdentity } from './ledger-folder.js'
 import { createLeafReader } from './leaf-reader.js'
 import { proofsOf, publishedOf } from './kept-proofs.js'
+import { type PatchedFiles, patchedFiles } from './patched-files.js'
 import { createRecordReader } from './record-reader.js'
 import type { CutTail, Replayed } from './recovery.js'
 import type { IndexLimits } from './index-flush.js'
@@ -59,7 +60,8 @@ export interface JournalOptions {
 }
 
 /** The embedded ledger. */
-export interface JournalLedger extends EventStore, ProofSource, TileSource, RawLeafWriter {
+export interface JournalLedger
+  extends EventStore, ProofSource, TileSource, RawLeafWriter, PayloadEraser {
   /** Whether the ledger was created for interoperability; only then it takes raw leaves. */
   readonly interoperability: boolean
   /** Alarms that last. */
@@ -94,7 +96,9 @@ export interface JournalView extends EventReader, ProofSource {
  * @throws EvidenceError LEDGER_LOCKED, JOURNAL_DAMAGED, DATA_FOLDER_INVALID, KEY_FILE_INVALID.
  */
 export async function openJournal(options: JournalOptions): Promise<JournalLedger> {
-  const { folder, files = nodeFiles } = options
+  const { folder } = options
+  const patched = patchedFiles(options.files ?? nodeFiles)
+  const { files } = patched
   await files.createFolder(folder)
   const lock = await lockFolder(folder, 'exclusive')
   let kept: KeptCheckpoints | undefined
@@ -110,6 +114,7 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
     kept = await openKeptCheckpoints(files, folder, identity.origin, 'write')
     const latest = latestOf(kept, identity)
     reserve = await openDiskReserve({ files, folder, bytes: options.reserveBytes ?? 0 })
+    const erasure = await findErasure(patched, folder)
     // Filled below: the index may fail to write as soon as it is open.
     let failLater = (_cause: unknown): void => undefined
     const { store, replayed } = await openState({
@@ -121,9 +126,10 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
       onFailure: (cause) => failLater(cause),
       onRebuild: options.onIndexRebuild ?? (() => undefined),
     })
-    opened = { lock, signer, identity, kept, latest, reserve, store, replayed }
+    opened = { patched, lock, signer, identity, kept, latest, reserve, store, replayed }
     const ledger = assemble({ ...options, files }, opened)
     failLater = (cause) => ledger.onReadOnly(indexFailed(cause))
+    await erasure?.settle(store.index)
     await ledger.flush()
     return ledger.ledger
   } catch (error) {
@@ -143,7 +149,9 @@ export async function openJournalReadOnly(options: {
   readonly folder: string
   readonly files?: FilePort
 }): Promise<JournalView> {
-  const { folder, files = nodeFiles } = options
+  const { folder } = options
+  const patched = patchedFiles(options.files ?? nodeFiles)
+  const { files } = patched
   const identity = await readIdentity(files, folder)
   const vkey = identity?.keys.at(-1)
   if (identity === undefined || vkey === undefined) {
@@ -155,6 +163,7 @@ export async function openJournalReadOnly(options: {
     kept = await openKeptCheckpoints(files, folder, identity.origin, 'read')
     const open = kept
     const latest = latestOf(kept, identity)
+    const erasure = await findErasure(patched, folder)
     const { store, replayed } = await openStateView({
       files,
       folder,
@@ -163,6 +172,7 @@ export async function openJournalReadOnly(options: {
     })
     const { index, tree } = store
     const { segments } = replayed
+    await erasure?.show(index)
     const head = createHeadSignal(() => index.size)
     const proofs = proofsOf(identity.origin, tree, kept, {
       latest() {
@@ -241,6 +251,7 @@ function latestOf(
 }
 
 interface Parts {
+  readonly patched: PatchedFiles
   readonly lock: FolderLock
   readonly signer: NoteSigner
   readonly identity: LedgerIdentity
@@ -261,12 +272,38 @@ async function closeParts({ store, replayed, kept, reserve, lock }: Parts) {
   if (failures.length > 0) throw failures[0]
 }
 
+/** Ends everything that runs, in the order in which one needs the other, then closes the files. */
+async function closeAll(
+  parts: Parts,
+  running: {
+    readonly queue: CommitQueue
+    readonly settled: () => Promise<void>
+    readonly head: HeadSignal
+    readonly publisher: CheckpointPublisher
+  },
+): Promise<void> {
+  const { queue, settled, head, publisher } = running
+  queue.seal(new EvidenceError('SERVICE_NOT_RUNNING', 'the ledger is closed'))
+  await settled()
+  await queue.drain()
+  head.end()
+  try {
+    // Covered by a checkpoint, the last events can never be taken for a torn write.
+    if (queue.sealed?.code !== 'LEDGER_READ_ONLY') await publisher.flush()
+  } finally {
+    await publisher.end()
+    await closeParts(parts)
+  }
+}
+
 function assemble(options: JournalOptions & { readonly files: FilePort }, parts: Parts) {
   const { signer, identity, kept, reserve, store, replayed } = parts
   const { index, tree } = store
-  const { origin } = identity
+  const { segments } = replayed
+  const { origin, interoperability = false } = identity
   const head = createHeadSignal(() => index.size)
-  const records = createRecordReader(index, replayed.segments)
+  const records = createRecordReader(index, segments)
+  const readEvent = (position: number) => records.read(position)
   const clock = createLedgerClock({
     origin,
     now: options.now,
@@ -279,52 +316,40 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     options.onReadOnly?.(reason)
   }
   const publisher = createCheckpointPublisher({
+    ...parts,
     origin,
     tree,
-    kept,
-    signer,
-    latest: parts.latest,
     intervalMs: options.checkpointIntervalMs ?? checkpointIntervalMs,
     makeRoom: (bytes) => reserve.release(bytes),
     onFailure: onReadOnly,
   })
   const queue = createCommitQueue({
-    store,
+    ...parts,
     clock,
     writer: createJournalWriter({
       files: options.files,
       folder: options.folder,
       origin,
-      segments: replayed.segments,
-      ends: replayed.ends,
-      group: replayed.group,
+      ...replayed,
       segmentBytesMax: options.segmentBytesMax ?? segmentBytesMax,
     }),
-    reserve,
-    readEvent: (position) => records.read(position),
+    readEvent,
     onCommit() {
       head.raise()
       publisher.notify()
     },
     onReadOnly,
   })
-  const close = async () => {
-    queue.seal(new EvidenceError('SERVICE_NOT_RUNNING', 'the ledger is closed'))
-    await queue.drain()
-    head.end()
-    try {
-      // Covered by a checkpoint, the last events can never be taken for a torn write.
-      if (queue.sealed?.code !== 'LEDGER_READ_ONLY') await publisher.flush()
-    } finally {
-      await publisher.end()
-      await closeParts(parts)
-    }
-  }
-  const append = async (requests: readonly AppendRequest[]) => {
-    checkRequests(requests)
-    if (queue.sealed !== null) throw queue.sealed
-    return queue.append(prepareRequests(requests))
-  }
+  const { settled, ...appends } = createJournalAppends({
+    ...options,
+    ...parts,
+    index,
+    interoperability,
+    queue,
+    segments,
+    readEvent,
+    onReadOnly,
+  })
   let closing: Promise<void> | undefined
   const ledger: JournalLedger = {
     capabilities,
@@ -339,28 +364,12 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     alarms: () => (clock.alarm === null ? [] : [clock.alarm]),
     seal: onReadOnly,
     readOnly: () => (queue.sealed?.code === 'LEDGER_READ_ONLY' ? queue.sealed : null),
-    append: (request) => append([request]),
-    async appendTogether(requests) {
-      const receipts = await append(requests)
-      let from = 0
-      return requests.map(({ events }) => receipts.slice(from, (from += events.length)))
-    },
-    interoperability: identity.interoperability === true,
-    addRaw: rawAppend(identity, queue),
-    close: () => (closing ??= close()),
+    interoperability,
+    ...appends,
+    close: () => (closing ??= closeAll(parts, { queue, settled, head, publisher })),
   }
   return { ledger, flush: () => publisher.flush(), onReadOnly }
 }
-
-const rawAppend =
-  ({ interoperability }: LedgerIdentity, queue: CommitQueue) =>
-  async (leaf: Uint8Array): Promise<number> => {
-    if (interoperability !== true)
-      throw new EvidenceError('NOT_FOUND', 'this ledger was created without interoperability')
-    checkRawLeaf(leaf)
-    // Copied, so that the caller may reuse its buffer.
-    return queue.appendRaw(Uint8Array.from(leaf))
-  }
 
 const indexFailed = (cause: unknown) =>
   new EvidenceError(

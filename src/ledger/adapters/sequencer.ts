@@ -129,7 +129,8 @@ export function createGroupSequencer(known: Known, timeMs: number): GroupSequenc
     typeSizes.set(typeKey, typeSeq + 1)
     head.size += 1
     head.prev = hexOf(leafHash)
-    return { id: draft.id, stream, revision, cursor: cursorOf(position), position, repeated: false }
+    const cursor = cursorOf(position)
+    return { id: draft.id, stream, revision, cursor, position, repeated: false, erased: false }
   }
 
   return {
@@ -186,6 +187,7 @@ function repeat(request: PreparedRequest, taken: readonly (Taken | undefined)[])
       cursor: cursorOf(first.position),
       position: first.position,
       repeated: true,
+      erased: first.data === null,
     })
   }
   return { receipts }
