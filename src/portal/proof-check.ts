@@ -103,6 +103,10 @@ export const stepTitle: Readonly<Record<ProofStep['name'], string>> = {
   data: 'Data',
   metadata: 'Metadata',
   inclusion: 'Path to the root',
+  list: 'Events of the stream or window',
+  seal: 'Sealed heads',
+  since: 'Leaves since the seal',
+  tree: 'Leaves under one root',
   signatures: 'Signed checkpoint',
   trust: 'Key that you know',
 }
