@@ -31,6 +31,8 @@ const eventsQuery = z.strictObject({
     .string()
     .regex(/^[^-\s]{1,64}$/)
     .optional(),
+  /** Of a stream: also the events that its metadata hides. */
+  hidden: asked.optional(),
 })
 
 const proofQuery = z.strictObject({

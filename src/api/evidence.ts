@@ -9,7 +9,7 @@ import type { EventMetadata } from '../contracts/leaf.js'
 import { canonicalBytes } from '../contracts/canonical-json.js'
 import { cloudEventId } from '../ledger/event-ids.js'
 import { dataBytesMax, type Receipt } from '../ledger/event-store.js'
-import { checkStream } from '../ledger/stream-name.js'
+import { checkOrdinaryStream } from '../ledger/stream-name.js'
 import type { Principal } from '../proposals/proposal.js'
 import { isJsonType } from '../runtime/event-view.js'
 import { principalOf, recorders } from './access.js'
@@ -81,7 +81,7 @@ async function recordEvidence(
     throw field('/stream', `must be ${stream}, which the subject names, or left out`)
   if (!isJsonType(event.contentType))
     throw field('/datacontenttype', `the data of ${contract.type} is JSON`)
-  checkStream(principal.project, stream)
+  checkOrdinaryStream(principal.project, stream)
   // UTF-8, depth and keys are checked here, where the message can name what is wrong.
   readJson(event.data)
   const received = { bytes: event.data, contentType: event.contentType }
@@ -112,7 +112,7 @@ async function appendClient(
       'EVENT_TYPE_UNKNOWN',
       `${type} is not in the catalogue, and the extension "stream" names no stream for it`,
     )
-  checkStream(principal.project, stream)
+  checkOrdinaryStream(principal.project, stream)
   if (subject !== undefined && subject !== stream.slice(stream.indexOf('-') + 1)) {
     throw new EvidenceError('REQUEST_INVALID', 'the CloudEvent is malformed at /subject', {
       fields: [

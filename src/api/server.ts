@@ -10,6 +10,7 @@ import { assets } from './assets.js'
 import { completeness } from './completeness.js'
 import { events } from './events.js'
 import { streams } from './streams.js'
+import { streamMetadata } from './stream-metadata.js'
 import { evidence } from './evidence.js'
 import { health } from './health.js'
 import { hud } from './hud.js'
@@ -80,6 +81,7 @@ export async function buildServer(parts: ApiParts, options: ApiOptions): Promise
     proposalRemarks,
     events,
     streams,
+    streamMetadata,
     proofs,
     completeness,
     assets,

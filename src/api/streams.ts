@@ -8,6 +8,7 @@ import { eventView } from '../runtime/event-view.js'
 import { principalOf } from './access.js'
 import { cursorTo, numberFromCursor, pageOf, pageQuery } from './pages.js'
 import type { ApiParts } from './parts.js'
+import { asked } from './witnessed-query.js'
 
 export const order = z.enum(['oldest', 'newest']).default('oldest')
 
@@ -16,9 +17,15 @@ export async function streamPage(
   ledger: ApiParts['ledger'],
   project: string,
   stream: string,
-  query: { limit: number; cursor?: string | undefined; order: 'oldest' | 'newest' },
+  query: {
+    limit: number
+    cursor?: string | undefined
+    order: 'oldest' | 'newest'
+    hidden?: boolean | undefined
+  },
 ) {
-  const question = { stream, order: query.order }
+  const { hidden = false } = query
+  const question = { stream, order: query.order, ...(hidden ? { hidden } : {}) }
   const from = numberFromCursor(query.cursor, question)
   const views = []
   for await (const event of ledger.readStream({
@@ -26,6 +33,7 @@ export async function streamPage(
     stream,
     direction: query.order === 'oldest' ? 'forwards' : 'backwards',
     max: query.limit + 1,
+    hidden,
     ...(from === undefined ? {} : { from }),
   })) {
     views.push(eventView(event, ledger.origin))
@@ -41,9 +49,10 @@ export const streams =
       {
         schema: {
           tags: ['events'],
-          summary: 'The events of one stream, in order',
+          summary:
+            'The events of one stream, in order; hidden=true also shows what its metadata hides',
           params: z.strictObject({ stream: LeafStream }),
-          querystring: z.strictObject({ ...pageQuery, order }),
+          querystring: z.strictObject({ ...pageQuery, order, hidden: asked.optional() }),
           response: { 200: EventPage },
         },
       },
@@ -51,8 +60,11 @@ export const streams =
         const { project } = principalOf(request)
         const { stream } = request.params
         checkStream(project, stream)
-        if ((await ledger.lastRevision(project, stream)) === undefined)
-          throw new EvidenceError('STREAM_NOT_FOUND', `the stream ${stream} has no event`)
+        if ((await ledger.lastRevision(project, stream, request.query.hidden)) === undefined)
+          throw new EvidenceError(
+            'STREAM_NOT_FOUND',
+            `the stream ${stream} has no event that is shown`,
+          )
         return streamPage(ledger, project, stream, request.query)
       },
     )

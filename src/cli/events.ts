@@ -1,5 +1,6 @@
 import type * as z from 'zod'
 import { type EventPage, pageLimitMax } from '../contracts/http.js'
+import { defaultProject } from '../runtime/bootstrap.js'
 import { eventView } from '../runtime/event-view.js'
 import { type Command, connectionFlags, readArgs, UsageError } from './command.js'
 import { reading } from './connection.js'
@@ -12,18 +13,21 @@ const flags = {
   type: { type: 'string' },
   limit: { type: 'string' },
   newest: { type: 'boolean' },
+  hidden: { type: 'boolean' },
 } as const
 
 export const events: Command = {
   name: 'events',
-  usage: '[--stream STREAM] [--type TYPE[,TYPE]] [--newest] [--limit N]',
-  summary: 'Recorded events, in ledger order',
+  usage: '[--stream STREAM [--hidden]] [--type TYPE[,TYPE]] [--newest] [--limit N]',
+  summary:
+    'Recorded events, in ledger order; --hidden also shows what the metadata of the stream hides',
   async run(args, context) {
     const { values } = readArgs(args, flags)
     const limit = Number(values.limit ?? limitDefault)
     if (!Number.isInteger(limit) || limit < 1 || limit > pageLimitMax)
       throw new UsageError(`--limit takes 1 to ${pageLimitMax}`)
-    const { stream, type, newest = false } = values
+    const { stream, type, newest = false, hidden = false } = values
+    if (hidden && stream === undefined) throw new UsageError('--hidden belongs to --stream')
     const items = await reading(values, context, {
       online: async (client) => {
         const query = new URLSearchParams({
@@ -31,6 +35,7 @@ export const events: Command = {
           order: newest ? 'newest' : 'oldest',
           ...(stream === undefined ? {} : { stream }),
           ...(type === undefined ? {} : { type }),
+          ...(hidden ? { hidden: 'true' } : {}),
         })
         return (await client.get<z.infer<typeof EventPage>>(`/v1/events?${query.toString()}`)).items
       },
@@ -40,10 +45,12 @@ export const events: Command = {
           ...(stream === undefined ? {} : { streamPrefixes: [stream] }),
           ...(type === undefined ? {} : { types: type.split(',') }),
         }
-        for await (const event of reader.readLog({
-          direction: newest ? 'backwards' : 'forwards',
-          filter,
-        })) {
+        const direction = newest ? ('backwards' as const) : ('forwards' as const)
+        const read =
+          stream === undefined || type !== undefined
+            ? reader.readLog({ direction, filter })
+            : reader.readStream({ project: defaultProject, stream, direction, hidden })
+        for await (const event of read) {
           if (stream === undefined || event.leaf.stream === stream)
             found.push(eventView(event, proofs.origin))
           if (found.length >= limit) break

@@ -1,5 +1,6 @@
 import type { Leaf } from '../contracts/leaf.js'
 import type { Writer } from '../contracts/identifiers.js'
+import type { StreamMetadataRecord } from './stream-metadata.js'
 
 /** One event as its writer hands it over: already checked against its contract and encoded. */
 export interface EventDraft {
@@ -76,6 +77,8 @@ export interface StreamRead {
   readonly from?: number
   readonly direction?: 'forwards' | 'backwards'
   readonly max?: number
+  /** Also the events that the metadata of the stream hides; absent = only those that are shown. */
+  readonly hidden?: boolean
 }
 
 export interface LogRead {
@@ -110,8 +113,14 @@ export interface EventReader {
   /** Number of leaves sequenced and durable: the next position. */
   size(): number
   find(id: string): Promise<RecordedEvent | undefined>
-  /** Last revision of a stream, or undefined when it has no event. */
-  lastRevision(project: string, stream: string): Promise<number | undefined>
+  /** Last revision of a stream, or undefined when it has no event that is shown; `hidden` asks for any. */
+  lastRevision(project: string, stream: string, hidden?: boolean): Promise<number | undefined>
+  /**
+   * The metadata that was last set for a stream, an event of `$$<stream>`. It hides a beginning of the
+   * stream from `readStream` and `lastRevision` and from nothing else: finding by id, the log, every proof
+   * and the expected revision know all events. Undefined when none was set.
+   */
+  streamMetadata(project: string, stream: string): Promise<StreamMetadataRecord | undefined>
   readStream(read: StreamRead): AsyncIterable<RecordedEvent>
   readLog(read?: LogRead): AsyncIterable<RecordedEvent>
   /** Ends when `signal` aborts. Slow readers slow themselves only: events are read from the store. */
@@ -133,7 +142,8 @@ export interface EventStore extends EventReader {
    * Appends and answers one receipt per event, in order.
    *
    * Ids are checked before the expected revision: when every id is already there with the same
-   * stream, type, content type and data bytes, the original receipts are answered.
+   * stream, type, content type and data bytes, the original receipts are answered. `$$<stream>` takes
+   * nothing but events of type `$metadata` whose data is such metadata; reserved categories have none.
    *
    * @throws EvidenceError EVENT_ID_REUSED id taken by other content, or only some ids known;
    * REVISION_CONFLICT with details `{project, stream, expected, actual}`; EVENT_TOO_LARGE;

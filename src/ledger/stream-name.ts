@@ -13,11 +13,30 @@ export const ledgerStreamOf = (sha256: Sha256, origin: string): string =>
 
 const reservedId = /^[A-Za-z0-9._~-]{1,128}$/
 
+const metadataMark = '$$'
+
+/** Whether the stream holds the metadata of another one. */
+export const isMetadataStream = (stream: string): boolean => stream.startsWith(metadataMark)
+
+/** The stream that holds the metadata of this one. */
+export const metadataStreamOf = (stream: string): string => `${metadataMark}${stream}`
+
+/** A name that callers give a stream of theirs: none that begins with "$". @throws EvidenceError STREAM_INVALID. */
+export function checkOrdinaryStream(project: string, stream: string): void {
+  if (stream.startsWith('$'))
+    throw new EvidenceError(
+      'STREAM_INVALID',
+      `the stream ${JSON.stringify(stream.slice(0, 80))} cannot be: names beginning with "$" are reserved`,
+    )
+  checkStream(project, stream)
+}
+
 /**
  * Checks the two names that identify a stream. @throws EvidenceError STREAM_INVALID.
  *
  * A stream is named `<category>-<id>`, the category ending at the first "-". In reserved
- * categories the id is opaque and short, because it becomes part of public leaves.
+ * categories the id is opaque and short, because it becomes part of public leaves; they have no
+ * metadata stream `$$<stream>`, because nothing may hide audit evidence.
  */
 export function checkStream(project: string, stream: string): void {
   const refuse = (detail: string): never => {
@@ -30,6 +49,12 @@ export function checkStream(project: string, stream: string): void {
     refuse('a project is a-z, 0-9 and "-", beginning with a letter, up to 63')
   const named = LeafStream.safeParse(stream)
   if (!named.success) refuse(named.error.issues.map(({ message }) => message).join(', '))
+  if (isMetadataStream(stream)) {
+    const described = stream.slice(metadataMark.length)
+    checkOrdinaryStream(project, described)
+    if (isReserved(described)) refuse('streams of reserved categories have no metadata')
+    return
+  }
   if (stream.startsWith('$')) refuse('names beginning with "$" are reserved')
   const dash = stream.indexOf('-')
   if (dash < 1 || dash === stream.length - 1) refuse('a stream is named <category>-<id>')

@@ -2,7 +2,9 @@ import type { EventDraft, EventStore, ExpectedRevision, Receipt } from './event-
 import { contractOf } from '../contracts/catalog.js'
 import { EvidenceError } from '../contracts/errors.js'
 import { isReserved, type Writer } from '../contracts/identifiers.js'
+import type { StreamMetadata } from '../contracts/stream-metadata.js'
 import { encodeFact, type Fact } from './facts.js'
+import { metadataRequest } from './stream-metadata.js'
 
 /** Facts that go onto one stream together, in this order. */
 export interface Recording {
@@ -25,6 +27,15 @@ export interface ClientWriter {
     readonly stream: string
     readonly expected: ExpectedRevision
     readonly events: readonly Omit<EventDraft, 'writer' | 'version'>[]
+  }): Promise<readonly Receipt[]>
+  /** Sets what is shown of such a stream; `expected` is the revision of its metadata. */
+  setStreamMetadata(change: {
+    readonly project: string
+    readonly stream: string
+    readonly expected: ExpectedRevision
+    readonly id: string
+    readonly actor: string
+    readonly metadata: StreamMetadata
   }): Promise<readonly Receipt[]>
 }
 
@@ -109,6 +120,7 @@ export const createClientWriter = (store: EventStore): ClientWriter => ({
       events: events.map((event) => ({ ...event, writer: 'client', version: '0' })),
     })
   },
+  setStreamMetadata: async (change) => store.append(metadataRequest(change, 'client')),
 })
 
 /** Mints the capability of one attempt. `end` takes it back; the interceptor calls it in every case. */

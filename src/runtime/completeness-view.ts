@@ -62,7 +62,7 @@ export async function streamProofOf(
 ): Promise<string> {
   const { reader, proofs, heads } = parts
   const sealed = to === undefined ? await heads.prove('stream', project, stream) : undefined
-  const head = await reader.lastRevision(project, stream)
+  const head = await reader.lastRevision(project, stream, true)
   if (head === undefined)
     throw new EvidenceError('STREAM_NOT_FOUND', `the stream ${stream} has no event`)
   const end = to ?? head
@@ -78,7 +78,7 @@ export async function streamProofOf(
   // The stream may have grown until the checkpoint: then the file holds that too.
   const count = to === undefined ? proofLeavesMax + 1 : end - from + 1
   const events = (
-    await collect(reader.readStream({ project, stream, from, max: count }), count)
+    await collect(reader.readStream({ project, stream, from, max: count, hidden: true }), count)
   ).filter(({ position }) => position < checkpoint.size)
   if (events.length > proofLeavesMax) throw tooMany(from, from + proofLeavesMax)
   const since = to === undefined ? await leavesSince(parts, sealed, checkpoint) : null

@@ -10,6 +10,7 @@ import type {
 import type { JournalIndex } from './journal-index.js'
 import { type Place, placeFilter } from './place-list.js'
 import type { RecordReader } from './record-reader.js'
+import type { StreamVisibility } from './stream-visibility.js'
 
 /** What readers hold of the log at once; a single larger event is read alone. */
 export const pageEventsMax = 256
@@ -54,13 +55,17 @@ export function createHeadSignal(sizeOf: () => number): HeadSignal {
   }
 }
 
-type Reading = Pick<EventReader, 'find' | 'lastRevision' | 'readStream' | 'readLog' | 'subscribe'>
+type Reading = Pick<
+  EventReader,
+  'find' | 'lastRevision' | 'streamMetadata' | 'readStream' | 'readLog' | 'subscribe'
+>
 
 /** The reading half of the event store over index and records. */
 export function createReading(
   index: JournalIndex,
   records: RecordReader,
   head: HeadSignal,
+  visibility: StreamVisibility,
 ): Reading {
   /** Reads events page by page; what a filter does not want is left out, and so are leaves that are no events. */
   async function* pages(
@@ -95,16 +100,19 @@ export function createReading(
       const position = await index.positionOf(id)
       return position === undefined ? undefined : records.read(position)
     },
-    async lastRevision(project, stream) {
+    async lastRevision(project, stream, hidden = false) {
       const size = await index.streamSize(project, stream)
-      return size === 0 ? undefined : size - 1
+      const first = hidden ? 0 : await visibility.firstShown(project, stream, size)
+      return first < size ? size - 1 : undefined
     },
-    readStream({ project, stream, from, direction, max }: StreamRead) {
+    streamMetadata: (project, stream) => visibility.metadata(project, stream),
+    readStream({ project, stream, from, direction, max, hidden = false }: StreamRead) {
       checkCount(from, 'from')
       checkCount(max, 'max')
       const positions = async function* () {
         const size = await index.streamSize(project, stream)
-        for (const revisions of inParts(walk(size, from, direction, max))) {
+        const first = hidden ? 0 : await visibility.firstShown(project, stream, size)
+        for (const revisions of inParts(walk(size, from, direction, max, first))) {
           const found: number[] = []
           for (const revision of revisions) {
             const position = index.streamPosition(project, stream, revision)
@@ -183,20 +191,21 @@ function* range(from: number, end: number): Generator<number> {
   for (let at = from; at < end; at += 1) yield at
 }
 
-/** The numbers that a read of `size` things in a direction from a place goes through. */
+/** The numbers that a read of `size` things in a direction from a place goes through; none below `least`. */
 function* walk(
   size: number,
   from: number | undefined,
   direction: StreamRead['direction'],
   max = Number.POSITIVE_INFINITY,
+  least = 0,
 ): Generator<number, void> {
   if (direction !== 'backwards') {
-    const first = from ?? 0
+    const first = Math.max(from ?? 0, least)
     yield* range(first, Math.min(size, first + max))
     return
   }
   const last = Math.min(from ?? size - 1, size - 1)
-  for (let at = last; at >= 0 && last - at < max; at -= 1) yield at
+  for (let at = last; at >= least && last - at < max; at -= 1) yield at
 }
 
 /** Short parts first, so that a reader who wants little does not cause much to be looked up. */

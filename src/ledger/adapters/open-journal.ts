@@ -32,6 +32,7 @@ import type { CutTail, Replayed } from './recovery.js'
 import type { IndexLimits } from './index-flush.js'
 import type { IndexStore } from './index-store.js'
 import { openState, openStateView } from './ledger-state.js'
+import { createStreamVisibility } from './stream-visibility.js'
 
 export interface JournalOptions {
   /** Folder of the ledger alone; created when missing. */
@@ -147,6 +148,8 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
 /** Looks at a ledger that no process writes. A torn tail is left out, not cut off. @throws as `openJournal`. */
 export async function openJournalReadOnly(options: {
   readonly folder: string
+  /** Clock in milliseconds since 1970, for events that are hidden by their age. */
+  readonly now?: () => number
   readonly files?: FilePort
 }): Promise<JournalView> {
   const { folder } = options
@@ -174,6 +177,8 @@ export async function openJournalReadOnly(options: {
     const { segments } = replayed
     await erasure?.show(index)
     const head = createHeadSignal(() => index.size)
+    const records = createRecordReader(index, segments)
+    const visibility = createStreamVisibility(index, records, options.now ?? (() => Date.now()))
     const proofs = proofsOf(identity.origin, tree, kept, {
       latest() {
         if (latest === undefined)
@@ -191,7 +196,7 @@ export async function openJournalReadOnly(options: {
       vkeys: identity.keys,
       positions: index,
       size: () => index.size,
-      ...createReading(index, createRecordReader(index, segments), head),
+      ...createReading(index, records, head, visibility),
       ...proofs,
       async close() {
         head.end()
@@ -296,6 +301,12 @@ async function closeAll(
   }
 }
 
+const clockOf = (
+  { now, onAlarm = () => undefined }: JournalOptions,
+  origin: string,
+  { lastTimeMs, clockAlarm }: Replayed,
+) => createLedgerClock({ origin, now, lastTimeMs, raised: clockAlarm, onAlarm })
+
 function assemble(options: JournalOptions & { readonly files: FilePort }, parts: Parts) {
   const { signer, identity, kept, reserve, store, replayed } = parts
   const { index, tree } = store
@@ -304,13 +315,8 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
   const head = createHeadSignal(() => index.size)
   const records = createRecordReader(index, segments)
   const readEvent = (position: number) => records.read(position)
-  const clock = createLedgerClock({
-    origin,
-    now: options.now,
-    lastTimeMs: replayed.lastTimeMs,
-    raised: replayed.clockAlarm,
-    onAlarm: options.onAlarm ?? (() => undefined),
-  })
+  const visibility = createStreamVisibility(index, records, options.now)
+  const clock = clockOf(options, origin, replayed)
   const onReadOnly = (reason: EvidenceError) => {
     queue.seal(reason)
     options.onReadOnly?.(reason)
@@ -357,7 +363,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     cut: replayed.cut,
     positions: index,
     size: () => index.size,
-    ...createReading(index, records, head),
+    ...createReading(index, records, head, visibility),
     ...proofsOf(origin, tree, kept, publisher),
     hashTile: (level, index, width) => tree.hashTile(level, index, width),
     leaves: createLeafReader(index, replayed.segments),
@@ -366,6 +372,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     readOnly: () => (queue.sealed?.code === 'LEDGER_READ_ONLY' ? queue.sealed : null),
     interoperability,
     ...appends,
+    ...visibility.over(appends),
     close: () => (closing ??= closeAll(parts, { queue, settled, head, publisher })),
   }
   return { ledger, flush: () => publisher.flush(), onReadOnly }

@@ -6,6 +6,7 @@ import { leafHash, verifyConsistency, verifyInclusion } from '../../../src/ledge
 import { nodeCrypto } from '../../../src/ledger/node-crypto.js'
 import { collect, draft, request } from '../../support/ledger.js'
 import { appendingTogether } from './atomic-append.js'
+import { hidingEvents } from './stream-metadata.js'
 
 export type Subject = EventStore & ProofSource
 
@@ -18,6 +19,7 @@ export function eventStoreConformance(t: Test, open: (t: Test) => Promise<Subjec
   idempotency(t, open)
   appendingTogether(t, open)
   reading(t, open)
+  hidingEvents(t, open)
   subscribing(t, open)
   proving(t, open)
 }
