@@ -103,12 +103,19 @@ async function openApi() {
 /** Every generated file: path in the repository to its text. */
 export async function generate() {
   const z = await import('zod')
-  const [{ catalog }, { errorTable }, { Leaf }, { ProofFile }, completeness, { Writer }] =
-    await Promise.all(
-      ['catalog', 'errors', 'leaf', 'proof-file', 'completeness', 'identifiers'].map((name) =>
-        built(`contracts/${name}.js`),
-      ),
-    )
+  const [
+    { catalog },
+    { errorTable },
+    { Leaf },
+    { ProofFile },
+    completeness,
+    { Writer },
+    fsckReport,
+  ] = await Promise.all(
+    ['catalog', 'errors', 'leaf', 'proof-file', 'completeness', 'identifiers', 'fsck-report'].map(
+      (name) => built(`contracts/${name}.js`),
+    ),
+  )
   return new Map([
     ...eventSchemas(z, catalog),
     [
@@ -152,6 +159,16 @@ export async function generate() {
           title: completeness.windowProofFormat,
           description:
             'Proof that no event of one type is left out of a window of ledger time, checked offline: RFC 8785 JSON plus one newline',
+        }),
+      ),
+    ],
+    [
+      'schemas/fsck-report.v1.json',
+      json(
+        schemaOf(z, fsckReport.FsckReportFile, {
+          $id: `${base}/fsck-report.v1.json`,
+          title: fsckReport.fsckFormat,
+          description: 'What "fractalops fsck --json" prints',
         }),
       ),
     ],

@@ -51,7 +51,7 @@ with --token TOKEN or FRACTALOPS_TOKEN; --json prints for machines. "fractalops 
 
 Which command checks what:
   verify   one proof file, offline: digests, leaf, path, root, signature; or that a list leaves out nothing
-  fsck     every byte of a stopped ledger: records, digests, chains, checkpoints, seals
+  fsck     every byte of a stopped ledger: records, digests, chains, checkpoints, seals, index, hash tiles
   doctor   this machine, its configuration and permissions
 `
 

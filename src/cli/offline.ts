@@ -22,16 +22,35 @@ export interface FsckFlaw {
 
 export interface FsckOutcome {
   readonly origin: string
+  readonly finished: boolean
+  readonly size: number
   readonly events: number
   /** Leaves that are no events. */
   readonly raw: number
   readonly segments: number
   readonly checkpoints: number
+  readonly witnessed: number
   readonly seals: number
+  readonly index: {
+    readonly state: 'sound' | 'absent' | 'unsound'
+    readonly through: number
+  }
+  readonly uniqueness: 'checked' | 'not-checked'
   readonly sound: boolean
   readonly problems: readonly FsckFlaw[]
   readonly problemCount: number
   readonly tornTail: { readonly segment: string; readonly offset: number } | null
+  readonly unfinishedErasure: string | null
+  readonly resumedFrom: number
+}
+
+/** How a check is begun and ended. */
+export interface FsckWish {
+  /** Go on where an interrupted check stood. */
+  readonly resume: boolean
+  readonly signal: AbortSignal
+  /** Told what could not be done as it was wished, and what is done instead. */
+  readonly onNotice: (notice: string) => void
 }
 
 export interface FsckProgress {
@@ -44,7 +63,11 @@ export interface FsckProgress {
 export interface Offline {
   /** @throws EvidenceError DATA_FOLDER_INVALID, LEDGER_LOCKED, JOURNAL_DAMAGED. */
   open(data: string): Promise<OfflineLedger>
-  fsck(data: string, onProgress: (progress: FsckProgress) => void): Promise<FsckOutcome>
+  fsck(
+    data: string,
+    wish: FsckWish,
+    onProgress: (progress: FsckProgress) => void,
+  ): Promise<FsckOutcome>
   /** Whether some process has the ledger of this data folder open; false when there is none. */
   isLocked(data: string): Promise<boolean>
   /** Where a Temporal server would be taken from on this machine; null when there is none. */

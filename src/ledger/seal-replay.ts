@@ -23,27 +23,41 @@ export interface SealReplay {
   compare(tell: (position: number, flaw: string) => void): Promise<void>
   /** Leaves are missing: nothing behind them can be compared. */
   gap(): void
+  /** Takes an event up to which all was compared before. */
+  remember(event: Omit<ReplayedLeaf, 'data'>): void
   /** Seals that were compared. */
   readonly seals: number
+  /** The last seal that was compared; undefined without one. */
+  readonly previous: PreviousSeal | undefined
 }
 
 /** Beyond what a seal may leave out, leaves go into the map in lots of this many. */
 const foldedAtOnce = 65_536
 
-interface Previous {
+export interface PreviousSeal {
   readonly position: number
   readonly leafHash: string
   readonly size: number
 }
 
-/** `map` stands at position 0. */
-export function createSealReplay(sha256: Sha256, origin: string, map: HeadsMap): SealReplay {
+/**
+ * `map` stands at position 0, or where an earlier replay left it: then `before` is what that replay
+ * had compared, and the leaves from the position of the map on are remembered first.
+ */
+export function createSealReplay(
+  sha256: Sha256,
+  origin: string,
+  map: HeadsMap,
+  before: { readonly previous: PreviousSeal | undefined; readonly seals: number } = {
+    previous: undefined,
+    seals: 0,
+  },
+): SealReplay {
   // Only what the map needs of each leaf: a seal speaks of a place some way back.
   let waiting: HeadLeaf[] = []
   let found: ReplayedLeaf[] = []
-  let previous: Previous | undefined
+  let { previous, seals } = before
   let lost = false
-  let seals = 0
 
   const advance = async (size: number) => {
     const end = waiting.findIndex(({ position }) => position >= size)
@@ -76,15 +90,23 @@ export function createSealReplay(sha256: Sha256, origin: string, map: HeadsMap):
     return undefined
   }
 
+  const remember: SealReplay['remember'] = (event) => {
+    const { project, stream, type, revision, type_seq } = event.leaf
+    const leaf = { project, stream, type, revision, type_seq }
+    waiting.push({ position: event.position, leafHash: Uint8Array.from(event.leafHash), leaf })
+  }
+
   return {
     get seals() {
       return seals
     },
+    get previous() {
+      return previous
+    },
+    remember,
     add(event) {
       if (lost) return
-      const { project, stream, type, revision, type_seq } = event.leaf
-      const leaf = { project, stream, type, revision, type_seq }
-      waiting.push({ position: event.position, leafHash: Uint8Array.from(event.leafHash), leaf })
+      remember(event)
       if (isSealLeaf(sha256, origin, event.leaf)) found.push(event)
     },
     async compare(tell) {
@@ -110,7 +132,7 @@ export function createSealReplay(sha256: Sha256, origin: string, map: HeadsMap):
 }
 
 /** What is wrong with the place of a seal and the seal before it that it names. */
-function flawOfPlace(seal: Seal, before: Previous | undefined): string | undefined {
+function flawOfPlace(seal: Seal, before: PreviousSeal | undefined): string | undefined {
   if (seal.size > seal.position)
     return `the seal at position ${seal.position} says that it covers ${seal.size} leaves`
   if (seal.position - seal.size > sealLagMax)

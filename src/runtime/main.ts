@@ -289,7 +289,16 @@ export const offline: Offline = {
       },
     }
   },
-  fsck: (data, onProgress) => fsck({ folder: dataFolder(data).ledger }, onProgress),
+  fsck: (data, { onNotice, ...wish }, onProgress) =>
+    fsck(
+      {
+        ...wish,
+        folder: dataFolder(data).ledger,
+        statePath: join(dataFolder(data).path, 'fsck.json'),
+        onNotice,
+      },
+      onProgress,
+    ),
   async isLocked(data) {
     try {
       await (await lockFolder(dataFolder(data).ledger, 'shared')).release()

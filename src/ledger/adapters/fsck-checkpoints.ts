@@ -2,49 +2,110 @@ import { join } from 'node:path'
 import { type Checkpoint, parseSignedCheckpoint } from '../checkpoint.js'
 import { nodeCrypto } from '../node-crypto.js'
 import { parseVkey, verifyNote } from '../note.js'
-import type { FilePort } from './file-port.js'
-import { checkpointsFile, readFrames } from './kept-checkpoints.js'
+import type { FilePort, LedgerFile } from './file-port.js'
+import type { Tell } from './fsck-report.js'
+import { framesOf, type KeptFrame } from './kept-checkpoints.js'
 import type { LedgerIdentity } from './ledger-folder.js'
-
-/** Names one damaged place of a file of the ledger. */
-export type Tell = (segment: string, offset: number, position: number | null, flaw: string) => void
 
 export interface PlacedCheckpoint extends Checkpoint {
   readonly offset: number
 }
 
-/** Every kept checkpoint that reads and verifies; tells of the others. */
-export async function readKept(
-  files: FilePort,
-  folder: string,
-  identity: LedgerIdentity,
-  tell: Tell,
-): Promise<readonly PlacedCheckpoint[]> {
+/** Goes through the checkpoints in a file, oldest first, one at a time. */
+export interface CheckpointCursor {
+  /** The next one to compare with the tree; undefined at the end. */
+  readonly next: PlacedCheckpoint | undefined
+  advance(): Promise<void>
+  /** Checkpoints that read and verify, so far. */
+  readonly count: number
+  /** The size of the last one in the file that reads. */
+  readonly lastSize: number
+  close(): Promise<void>
+}
+
+export interface CursorOptions {
+  readonly files: FilePort
+  readonly folder: string
+  /** Name of the file in the folder. */
+  readonly name: string
+  readonly identity: LedgerIdentity
+  /** Those up to this size were compared before: they are passed over. */
+  readonly after: number
+  readonly tell: Tell
+}
+
+/** Opens a file of checkpoints; tells of every one that does not read or verify. */
+export async function openCheckpointCursor(options: CursorOptions): Promise<CheckpointCursor> {
+  const { files, folder, name, identity, after } = options
+  if (!(await files.list(folder)).includes(name)) return emptyCursor
+  const file = await files.open(join(folder, name), 'read')
   const keys = identity.keys.map((vkey) => parseVkey(nodeCrypto.sha256, vkey))
-  const { frames, tail } = readFrames(
-    Buffer.from((await files.readWhole(join(folder, checkpointsFile))) ?? []),
-  )
-  if (tail.kind === 'damaged') {
-    tell(
-      checkpointsFile,
-      tail.offset,
-      null,
-      'a kept checkpoint does not match its checksum; those behind it were not read',
-    )
-  }
-  const kept: PlacedCheckpoint[] = []
-  for (const { offset, note } of frames) {
+  const tell = (offset: number, flaw: string) => options.tell(name, offset, null, flaw)
+  const lastSize = await sizeOfLast(file)
+  const frames = framesOf(file, ({ offset, kind }) => {
+    if (kind === 'damaged') tell(offset, 'a kept checkpoint does not match its checksum')
+  })
+  let next: PlacedCheckpoint | undefined
+  let count = 0
+  let size = 0
+
+  const read = ({ offset, note }: KeptFrame): PlacedCheckpoint | undefined => {
     try {
       const { note: signed, checkpoint } = parseSignedCheckpoint(note)
-      verifyNote(nodeCrypto, signed, keys)
+      const isPassed = checkpoint.size <= after && after > 0
+      if (!isPassed) verifyNote(nodeCrypto, signed, keys)
       if (checkpoint.origin !== identity.origin)
-        tell(checkpointsFile, offset, null, `it is a checkpoint of ${checkpoint.origin}`)
-      if (checkpoint.size < (kept.at(-1)?.size ?? 0))
-        tell(checkpointsFile, offset, null, 'it is smaller than the checkpoint before')
-      else kept.push({ ...checkpoint, offset })
+        tell(offset, `it is a checkpoint of ${checkpoint.origin}`)
+      if (checkpoint.size < size) {
+        tell(offset, 'it is smaller than the checkpoint before')
+        return undefined
+      }
+      size = checkpoint.size
+      count += 1
+      return isPassed ? undefined : { ...checkpoint, offset }
     } catch (error) {
-      tell(checkpointsFile, offset, null, error instanceof Error ? error.message : String(error))
+      tell(offset, error instanceof Error ? error.message : String(error))
+      return undefined
     }
   }
-  return kept
+  const advance = async () => {
+    for (;;) {
+      const step = await frames.next()
+      next = undefined
+      if (step.done === true) return
+      next = read(step.value)
+      if (next !== undefined) return
+    }
+  }
+  await advance()
+  return {
+    get next() {
+      return next
+    },
+    advance,
+    get count() {
+      return count
+    },
+    lastSize,
+    close: () => file.close(),
+  }
+}
+
+const emptyCursor: CheckpointCursor = {
+  next: undefined,
+  advance: async () => undefined,
+  count: 0,
+  lastSize: 0,
+  close: async () => undefined,
+}
+
+async function sizeOfLast(file: LedgerFile): Promise<number> {
+  let last: KeptFrame | undefined
+  for await (const frame of framesOf(file, () => undefined)) last = frame
+  try {
+    return last === undefined ? 0 : parseSignedCheckpoint(last.note).checkpoint.size
+  } catch {
+    // Whoever comes to it in order tells why.
+    return 0
+  }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createHeadsMap } from '../heads-map.js'
 import { nodeCrypto } from '../node-crypto.js'
-import { createSealReplay, type ReplayedLeaf } from '../seal-replay.js'
+import { createSealReplay, type PreviousSeal, type ReplayedLeaf } from '../seal-replay.js'
 import type { FilePort } from './file-port.js'
 import { openHeadsStore } from './heads-store.js'
 
@@ -12,11 +12,22 @@ import { openHeadsStore } from './heads-store.js'
 export interface SealCheck {
   /** `segment` and `offset` say where the event stands. */
   add(event: ReplayedLeaf, place: Place): void
+  /** Takes an event up to which all was compared before. */
+  remember(event: Omit<ReplayedLeaf, 'data'>): void
   gap(): void
   compare(tell: (place: Place, position: number, flaw: string) => void): Promise<void>
   readonly seals: number
-  /** Removes what was kept outside of memory meanwhile. */
-  close(): Promise<void>
+  state(): SealState
+  /** Ends it; `keep` leaves what was kept outside of memory for a check that goes on from it. */
+  close(keep?: boolean): Promise<void>
+}
+
+/** What a check that goes on must know of the seals before. */
+export interface SealState {
+  readonly seals: number
+  readonly previous: PreviousSeal | null
+  /** The kept map is that of the leaves below this position. */
+  readonly kept: number
 }
 
 interface Place {
@@ -24,11 +35,31 @@ interface Place {
   readonly offset: number
 }
 
-export async function createSealCheck(files: FilePort, origin: string): Promise<SealCheck> {
-  const path = join(tmpdir(), `fractalops-heads-${randomBytes(8).toString('hex')}`)
+export interface SealCheckOptions {
+  readonly files: FilePort
+  readonly origin: string
+  /** File for what is kept outside of memory; absent = a temporary one. */
+  readonly path?: string
+  /** What an earlier check left; undefined begins anew. */
+  readonly before?: SealState | undefined
+}
+
+/** Answers undefined when what an earlier check left cannot be gone on with. */
+export async function createSealCheck(options: SealCheckOptions): Promise<SealCheck | undefined> {
+  const { files, origin, before } = options
+  const path = options.path ?? join(tmpdir(), `fractalops-heads-${randomBytes(8).toString('hex')}`)
   const store = await openHeadsStore({ files, origin, path })
+  if (before === undefined) await store.clear()
+  if ((store.kept()?.position ?? 0) !== (before?.kept ?? 0)) {
+    await store.close()
+    return undefined
+  }
   const map = createHeadsMap({ sha256: nodeCrypto.sha256, store, nextTurn: () => nextTurn() })
-  const replay = createSealReplay(nodeCrypto.sha256, origin, map)
+  const { seals = 0, previous = null } = before ?? {}
+  const replay = createSealReplay(nodeCrypto.sha256, origin, map, {
+    seals,
+    previous: previous ?? undefined,
+  })
   // Places of the seals that wait to be compared; everything else is needed once only.
   let places = new Map<number, Place>()
   return {
@@ -39,6 +70,7 @@ export async function createSealCheck(files: FilePort, origin: string): Promise<
       replay.add(event)
       if (event.leaf.writer === 'ledger') places.set(event.position, place)
     },
+    remember: (event) => replay.remember(event),
     gap: () => replay.gap(),
     async compare(tell) {
       await replay.compare((position, flaw) => {
@@ -47,6 +79,11 @@ export async function createSealCheck(files: FilePort, origin: string): Promise<
       })
       places = new Map()
     },
-    close: () => store.clear(),
+    state: () => ({
+      seals: replay.seals,
+      previous: replay.previous ?? null,
+      kept: store.kept()?.position ?? 0,
+    }),
+    close: (keep = false) => (keep ? store.close() : store.clear()),
   }
 }

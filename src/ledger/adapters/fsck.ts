@@ -1,158 +1,363 @@
-import { join } from 'node:path'
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { EvidenceError } from '../../contracts/errors.js'
-import { beginsLikeEvent } from '../raw-leaf.js'
-import { type FilePort, type LedgerFile, nodeFiles } from './file-port.js'
+import { type FilePort, nodeFiles } from './file-port.js'
 import { findErasure } from './erasure-recovery.js'
 import { lockFolder } from './folder-lock.js'
-import { checkDigests, createLeafChain } from './fsck-chain.js'
-import { type PlacedCheckpoint, readKept, type Tell } from './fsck-checkpoints.js'
+import { type CheckpointCursor, openCheckpointCursor } from './fsck-checkpoints.js'
 import { createErasureCheck, type ErasureCheck } from './fsck-erasures.js'
-import { createSealCheck, type SealCheck } from './fsck-seals.js'
+import { createFold, type Fold, foldStart, type FoldStart } from './fsck-fold.js'
+import { prepare, type Prepared, tailEventsMax } from './fsck-prepare.js'
 import {
-  decodeLeafPart,
-  decodePayload,
-  decodeRecordHeader,
-  groupFrameBytes,
-  isFlaw,
-  recordHeaderBytes,
-  segmentHeaderBytes,
-} from './journal-format.js'
+  type FsckProgress,
+  type FsckReport,
+  gatherProblems,
+  type Pace,
+  type Tell,
+} from './fsck-report.js'
+import { createSealCheck, type SealCheck } from './fsck-seals.js'
+import { leavesBetween, openSegmentFiles, type SegmentFiles } from './fsck-segments.js'
+import { type FsckState, NoState, readState, removeState, writeState } from './fsck-state.js'
+import { checkSegment, type SeenSegments } from './fsck-walk.js'
+import { segmentHeaderBytes } from './journal-format.js'
 import { checkpointsFile } from './kept-checkpoints.js'
 import { type LedgerIdentity, readIdentity } from './ledger-folder.js'
 import { type PatchedFiles, patchedFiles } from './patched-files.js'
 import { pendingErasureFile, type PendingErasure } from './pending-erasure.js'
-import { findFrame, recordsOf, type ScannedGroup, scanGroups } from './segment-scan.js'
-import { leafHashOf } from './recovery.js'
-import { originMarkOf, readSegmentHeader, segmentNames, segmentsFolder } from './segments.js'
-import { createTreeHashes } from './tree-hashes.js'
+import { witnessedFile } from './witnessed-checkpoints.js'
 
-/** Problems that a report lists; further ones are counted only. */
-export const problemsMax = 10_000
+/** How long others wait while records are checked. */
+const turnMs = 10
+/** How often it is written where a check stands, and how much of the time that may take. */
+const saveEveryMs = 1_000
+const saveShare = 20
+const rememberedAtOnce = 65_536
 
-const forgetEvery = 65_536
-
-export interface FsckProblem {
-  /** Name of the file in the ledger folder. */
-  readonly segment: string
-  readonly offset: number
-  readonly position: number | null
-  readonly flaw: string
+export interface FsckOptions {
+  readonly folder: string
+  readonly files?: FilePort
+  /** File beside the ledger for where an interrupted check stands; without one it begins anew each time. */
+  readonly statePath?: string
+  /** Go on where an interrupted check stood. */
+  readonly resume?: boolean
+  /** Ends it early; what was found so far is reported. */
+  readonly signal?: AbortSignal
+  readonly tailEventsMax?: number
+  readonly saveEveryMs?: number
+  readonly turnMs?: number
+  /** Told what could not be done as it was wished, and what is done instead. */
+  readonly onNotice?: (notice: string) => void
 }
 
-export interface FsckReport {
-  readonly origin: string
-  readonly events: number
-  /** Leaves that are no events; only a ledger created for interoperability has any. */
-  readonly raw: number
-  readonly segments: number
-  readonly checkpoints: number
-  /** Seals whose map was made anew and compared. */
-  readonly seals: number
-  /** True when nothing is damaged; a torn tail of the last stop is not damage. */
-  readonly sound: boolean
-  readonly problems: readonly FsckProblem[]
-  readonly problemCount: number
-  /** An unacknowledged write that the next start cuts off. */
-  readonly tornTail: { readonly segment: string; readonly offset: number } | null
-  /** Id of the event whose erasure the last stop left unfinished; the next start settles it. */
-  readonly unfinishedErasure: string | null
-}
-
-export interface FsckProgress {
-  readonly bytesDone: number
-  readonly bytesTotal: number
-  readonly events: number
-}
+class Interrupted extends Error {}
 
 /**
  * Checks everything in a ledger folder that no process writes: checksums, leaf form, digests made
  * anew, `prev`, revisions, `type_seq`, time, ids, the tree against every kept checkpoint and its
- * signature, and the root of every seal. Names every damaged place; damage never stops it.
+ * signature, the root of every seal, and that index and hash tiles say what the journal says. Names
+ * every damaged place; damage never stops it. Memory does not grow with the ledger.
  *
  * @throws EvidenceError LEDGER_LOCKED, DATA_FOLDER_INVALID.
  */
 export async function fsck(
-  options: { readonly folder: string; readonly files?: FilePort },
+  options: FsckOptions,
   onProgress: (progress: FsckProgress) => void = () => undefined,
 ): Promise<FsckReport> {
   const { folder } = options
   const patched = patchedFiles(options.files ?? nodeFiles)
-  const { files } = patched
-  const identity = await readIdentity(files, folder)
+  const identity = await readIdentity(patched.files, folder)
   if (identity === undefined)
     throw new EvidenceError('DATA_FOLDER_INVALID', `there is no ledger in ${folder}`)
   const lock = await lockFolder(folder, 'shared')
   try {
-    return await createCheck(patched, folder, identity, onProgress)
+    const statePath = await writableState(options)
+    return await checkFolder({ ...options, statePath, patched, identity, onProgress })
   } finally {
     await lock.release()
   }
 }
 
-async function createCheck(
-  patched: PatchedFiles,
-  folder: string,
-  identity: LedgerIdentity,
-  onProgress: (progress: FsckProgress) => void,
-): Promise<FsckReport> {
-  const { files } = patched
-  const problems: FsckProblem[] = []
-  let problemCount = 0
-  const tell: Tell = (segment, offset, position, flaw) => {
-    problemCount += 1
-    if (problems.length < problemsMax) problems.push({ segment, offset, position, flaw })
-  }
-  const checkpoints = await readKept(files, folder, identity, tell)
-  const seals = await createSealCheck(files, identity.origin)
-  const pending = await unfinishedErasure(patched, folder, tell)
-  const erasures = createErasureCheck(pending)
-  const fold = createFold(checkpoints, seals, erasures, identity, tell)
-  const names = await segmentNames(files, folder)
-  let bytesDone = 0
-  let bytesTotal = 0
-  const opened: LedgerFile[] = []
-  let tornTail: FsckReport['tornTail'] = null
+/** A folder that cannot be written is checked all the same. */
+async function writableState({ statePath, onNotice }: FsckOptions): Promise<string | undefined> {
+  if (statePath === undefined) return undefined
   try {
-    for (const name of names) {
-      const file = await files.open(join(segmentsFolder(folder), name), 'read')
-      opened.push(file)
-      bytesTotal += await file.size()
-    }
-    for (const [number, name] of names.entries()) {
-      const file = opened[number]
-      if (file === undefined) continue
-      const progress = (offset: number) =>
-        onProgress({ bytesDone: bytesDone + offset, bytesTotal, events: fold.events() })
-      const tail = await checkSegment({
-        file,
-        name,
-        identity,
-        fold,
-        tell,
-        progress,
-        isLast: number === names.length - 1,
-      })
-      if (tail !== null) tornTail = { segment: name, offset: tail }
-      bytesDone += await file.size()
-      progress(0)
-    }
-  } finally {
-    for (const file of opened) await file.close()
-    await seals.close()
+    await access(dirname(statePath), constants.W_OK)
+    return statePath
+  } catch {
+    onNotice?.(
+      `${statePath} cannot be written: the check cannot be gone on with when it ends early`,
+    )
+    return undefined
   }
-  fold.end(names.at(-1) ?? 'journal')
-  return {
+}
+
+interface CheckOptions extends Omit<FsckOptions, 'statePath'> {
+  readonly statePath: string | undefined
+  readonly patched: PatchedFiles
+  readonly identity: LedgerIdentity
+  readonly onProgress: (progress: FsckProgress) => void
+}
+
+/** Everything of a check that is closed at its end. */
+interface Check {
+  readonly begin: FoldStart
+  readonly at: { readonly segment: number; readonly offset: number }
+  readonly told: ReturnType<typeof gatherProblems>
+  readonly segments: SegmentFiles
+  readonly kept: CheckpointCursor
+  readonly witnessed: CheckpointCursor
+  readonly prepared: Prepared
+  readonly seals: SealCheck
+  readonly erasures: ErasureCheck
+  readonly pending: PendingErasure | undefined
+  readonly pace: Pace
+  readonly progress: (segment: number, offset: number, events: number) => void
+}
+
+async function checkFolder(options: CheckOptions): Promise<FsckReport> {
+  const closing: (() => Promise<unknown>)[] = []
+  let isKept = false
+  try {
+    const earlier = await earlierState(options)
+    const check = await openCheck(options, earlier, closing, () => isKept)
+    const report = await run(options, check)
+    isKept = !report.finished
+    if (report.finished && options.statePath !== undefined) await removeState(options.statePath)
+    return report
+  } finally {
+    for (const close of closing.toReversed()) await close()
+  }
+}
+
+/** What an interrupted check left, when it is to be gone on with and can be. */
+async function earlierState({ folder, identity, statePath, resume, onNotice }: CheckOptions) {
+  if (statePath === undefined) return undefined
+  if (resume !== true) {
+    await removeState(statePath)
+    return undefined
+  }
+  try {
+    return await readState(statePath, folder, identity.origin)
+  } catch (error) {
+    if (!(error instanceof NoState)) throw error
+    onNotice?.(`${error.message}: the check begins anew`)
+    return undefined
+  }
+}
+
+async function openCheck(
+  options: CheckOptions,
+  earlier: { readonly state: FsckState; readonly fold: FoldStart } | undefined,
+  closing: (() => Promise<unknown>)[],
+  isKept: () => boolean,
+): Promise<Check> {
+  const { patched, folder, identity, statePath } = options
+  const { files } = patched
+  const sealsOf = (before: FsckState['seals'] | undefined) =>
+    createSealCheck({
+      files,
+      origin: identity.origin,
+      before,
+      ...(statePath === undefined ? {} : { path: `${statePath}.heads` }),
+    })
+  let state = earlier?.state
+  let seals = await sealsOf(state?.seals)
+  if (seals === undefined) {
+    options.onNotice?.('the heads that were kept are of another place: the check begins anew')
+    state = undefined
+    seals = await sealsOf(undefined)
+  }
+  if (seals === undefined) throw new Error('the heads map cannot begin anew')
+  closing.push(() => seals.close(isKept()))
+  const begin = (state && earlier?.fold) ?? foldStart
+  const told = gatherProblems(state?.problems, state?.problem_count)
+  const cursor = (name: string) =>
+    openCheckpointCursor({ files, folder, name, identity, after: begin.position, tell: told.tell })
+  const kept = await cursor(checkpointsFile)
+  closing.push(() => kept.close())
+  const witnessed = await cursor(witnessedFile)
+  closing.push(() => witnessed.close())
+  const pending = await unfinishedErasure(patched, folder, told.tell)
+  const segments = await openSegmentFiles(files, folder)
+  closing.push(() => segments.close())
+  const at = state?.at ?? { segment: 0, offset: segmentHeaderBytes }
+  const { pace, progress, addTotal } = pacing(options, segments)
+  const prepared = await prepare({
+    files,
+    folder,
     origin: identity.origin,
+    from: begin.position,
+    size: kept.lastSize,
+    before: state?.comparison ?? undefined,
+    without: 'own-index',
+    tailMax: options.tailEventsMax ?? tailEventsMax,
+    fileOf: async (name) => segments.fileOf(name),
+    tell: told.tell,
+    pace,
+    onRuns: addTotal,
+  })
+  closing.push(() => prepared.close())
+  for await (const leaf of leavesBetween(segments, state?.seals.kept ?? 0, begin.position)) {
+    seals.remember(leaf)
+    // Nothing is compared; leaves that no seal can leave out any more go from memory into the map.
+    if (leaf.position % rememberedAtOnce === 0) await seals.compare(() => undefined)
+  }
+  const erasures = createErasureCheck(pending, state?.erasures)
+  return {
+    begin,
+    at,
+    told,
+    segments,
+    kept,
+    witnessed,
+    prepared,
+    seals,
+    erasures,
+    pending,
+    pace,
+    progress,
+  }
+}
+
+/** Lets others run, tells how far it is, and ends the check when that is asked for. */
+function pacing({ signal, onProgress, ...options }: CheckOptions, segments: SegmentFiles) {
+  let runBytes = 0
+  let runsDone = 0
+  let turned = Date.now()
+  let where = { done: 0, events: 0 }
+  const tell = () =>
+    onProgress({
+      bytesDone: runsDone + where.done,
+      bytesTotal: runBytes + segments.bytesBefore(segments.names.length),
+      events: where.events,
+    })
+  return {
+    addTotal: (bytes: number) => void (runBytes = bytes),
+    progress: (segment: number, offset: number, events: number) => {
+      runsDone = runBytes
+      where = { done: segments.bytesBefore(segment) + offset, events }
+      tell()
+    },
+    pace: (bytes: number): Promise<void> | undefined => {
+      if (runsDone < runBytes) runsDone = Math.min(runBytes, runsDone + bytes)
+      if (Date.now() - turned < (options.turnMs ?? turnMs)) return undefined
+      return nextTurn().then(() => {
+        turned = Date.now()
+        if (signal?.aborted === true) throw new Interrupted()
+        tell()
+      })
+    },
+  }
+}
+
+async function run(options: CheckOptions, check: Check): Promise<FsckReport> {
+  const { begin, told, segments, kept, witnessed, prepared, seals } = check
+  const fold = createFold({
+    ...check,
+    ...prepared,
+    takesRaw: options.identity.interoperability === true,
+    tell: told.tell,
+  })
+  let tornTail: FsckReport['tornTail'] = null
+  let finished = false
+  try {
+    await fold.begin()
+    tornTail = await walk(options, check, fold)
+    await fold.end(segments.names.at(-1) ?? 'journal')
+    finished = true
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error
+  }
+  const isUnique =
+    finished && fold.isWhole() && prepared.chain.isWhole && prepared.comparison?.agrees !== false
+  return {
+    origin: options.identity.origin,
+    finished,
+    size: fold.next(),
     events: fold.events(),
     raw: fold.raw(),
-    segments: names.length,
-    checkpoints: checkpoints.length,
+    segments: segments.names.length,
+    checkpoints: kept.count,
+    witnessed: witnessed.count,
     seals: seals.seals,
-    sound: problemCount === 0,
-    problems,
-    problemCount,
+    index: prepared.finding(),
+    uniqueness: isUnique ? 'checked' : 'not-checked',
+    sound: finished && told.count === 0 && isUnique,
+    problems: told.problems,
+    problemCount: told.count,
     tornTail,
-    unfinishedErasure: pending?.event_id ?? null,
+    unfinishedErasure: check.pending?.event_id ?? null,
+    resumedFrom: begin.position,
+  }
+}
+
+async function walk(options: CheckOptions, check: Check, fold: Fold) {
+  const { at, told, segments, prepared, pace, progress } = check
+  const save = saving(options, check, fold)
+  const numbers = new Map(prepared.index?.manifest.segments.map(({ name }, i) => [name, i]))
+  const seen: SeenSegments = [...segments.seenBefore(at.segment)]
+  let tornTail: FsckReport['tornTail'] = null
+  for (const [number, name] of segments.names.entries()) {
+    if (number < at.segment) continue
+    const segment = {
+      file: await segments.open(number),
+      name,
+      number,
+      isLast: number === segments.names.length - 1,
+      from: number === at.segment ? at.offset : segmentHeaderBytes,
+    }
+    const parts = {
+      origin: options.identity.origin,
+      fold,
+      tell: told.tell,
+      pace,
+      numberOf: (one: string, place: number) => numbers.get(one) ?? place,
+      limit: Number.POSITIVE_INFINITY,
+      onGroup(one: number, offset: number) {
+        progress(one, offset, fold.events())
+        return save(one, offset)
+      },
+    }
+    const tail = await checkSegment(parts, segment, seen)
+    if (tail !== null) tornTail = { segment: name, offset: tail }
+  }
+  return tornTail
+}
+
+/** Writes now and then where the check stands. What the index does not hold yet would have to be read again. */
+function saving(options: CheckOptions, check: Check, fold: Fold) {
+  const { folder, identity, statePath } = options
+  const { prepared, seals, told } = check
+  let dueMs = Date.now() + (options.saveEveryMs ?? saveEveryMs)
+  let { kept } = seals.state()
+  const save = async (path: string, at: Check['at'], erasures: FsckState['erasures']) => {
+    const began = Date.now()
+    await writeState(path, folder, check.segments.names, {
+      origin: identity.origin,
+      at,
+      fold: await fold.state(),
+      comparison: (await prepared.comparison?.state()) ?? null,
+      seals: seals.state(),
+      erasures,
+      problems: [...told.problems],
+      problem_count: told.count,
+    }).catch((error: unknown) => {
+      // A full disk must not end the check: it only cannot be gone on with from here.
+      options.onNotice?.(`${path} cannot be written: ${String(error)}`)
+    })
+    kept = seals.state().kept
+    const now = Date.now()
+    dueMs = now + (options.saveEveryMs ?? Math.max(saveEveryMs, (now - began) * saveShare))
+  }
+  return (segment: number, offset: number): Promise<void> | undefined => {
+    if (statePath === undefined) return undefined
+    // Heads that were kept anew fit no earlier state: it is replaced at once.
+    if (Date.now() < dueMs && seals.state().kept === kept) return undefined
+    const erasures = check.erasures.state()
+    const isWorthIt = fold.isWhole() && fold.next() <= prepared.through && erasures !== null
+    return isWorthIt ? save(statePath, { segment, offset }, erasures) : undefined
   }
 }
 
@@ -168,214 +373,5 @@ async function unfinishedErasure(
     if (!(error instanceof EvidenceError)) throw error
     tell(pendingErasureFile, 0, null, error.message)
     return undefined
-  }
-}
-
-type Fold = ReturnType<typeof createFold>
-
-/** Follows positions, leaves and tree through all segments. */
-function createFold(
-  kept: readonly PlacedCheckpoint[],
-  seals: SealCheck,
-  erasures: ErasureCheck,
-  identity: LedgerIdentity,
-  tell: Tell,
-) {
-  const chain = createLeafChain()
-  const tree = createTreeHashes()
-  let next = 0
-  let events = 0
-  let raw = 0
-  let lost = false
-  let nextKept = 0
-  const compare = () => {
-    for (
-      let at = kept[nextKept];
-      at !== undefined && at.size === tree.size && !lost;
-      at = kept[nextKept]
-    ) {
-      nextKept += 1
-      if (!Buffer.from(at.root).equals(tree.root())) {
-        tell(
-          checkpointsFile,
-          at.offset,
-          null,
-          `the leaves in the journal have another root than the checkpoint of size ${at.size}`,
-        )
-      }
-    }
-  }
-  const grow = (leafHash: Uint8Array) => {
-    next += 1
-    if (!lost) tree.append(leafHash)
-    // Only its right edge is asked for: full tiles need not stay in memory.
-    if (tree.size % forgetEvery === 0) tree.written(tree.toWrite())
-    compare()
-  }
-  compare()
-  return {
-    events: () => events,
-    raw: () => raw,
-    next: () => next,
-    /** Whether a kept checkpoint says that there were more leaves than were seen. */
-    isCovered: () => (kept.at(-1)?.size ?? 0) > next,
-    /** Leaves up to `position` cannot be read. */
-    skipTo(position: number) {
-      if (position === next) return
-      next = position
-      lost = true
-      chain.gap()
-      seals.gap()
-    },
-    add(segment: string, offset: number, leafBytes: Uint8Array) {
-      const position = next
-      const { leaf, leafHash } = chain.leaf(leafBytes, (flaw) =>
-        tell(segment, offset, position, flaw),
-      )
-      events += 1
-      grow(leafHash)
-      // A leaf that cannot be read is missing from the map.
-      if (leaf === undefined) seals.gap()
-      return leaf === undefined ? undefined : { leaf, leafHash, position }
-    },
-    seals,
-    erasures,
-    addRaw(segment: string, offset: number, leafBytes: Uint8Array) {
-      // The tree cannot tell the two kinds apart: an event that is passed off as a raw leaf would be hidden.
-      if (beginsLikeEvent(leafBytes))
-        tell(segment, offset, next, 'a raw leaf begins like that of an event')
-      if (identity.interoperability !== true)
-        tell(segment, offset, next, 'a raw leaf stands in a ledger that takes none')
-      raw += 1
-      grow(leafHashOf(leafBytes))
-    },
-    end(segment: string) {
-      erasures.end((place, position, flaw) => tell(place.segment, place.offset, position, flaw))
-      const open = kept[nextKept]
-      if (open === undefined) return
-      if (lost)
-        tell(
-          checkpointsFile,
-          open.offset,
-          null,
-          `leaves are missing: checkpoints from size ${open.size} on cannot be compared`,
-        )
-      else
-        tell(
-          segment,
-          0,
-          next,
-          `the journal ends after ${next} leaves, a kept checkpoint covers ${kept.at(-1)?.size ?? 0}`,
-        )
-    },
-  }
-}
-
-interface SegmentCheck {
-  readonly file: LedgerFile
-  readonly name: string
-  readonly identity: LedgerIdentity
-  readonly fold: Fold
-  readonly tell: Tell
-  readonly progress: (offset: number) => void
-  readonly isLast: boolean
-}
-
-/** Checks one segment; answers where a torn tail begins, or null. */
-async function checkSegment({
-  file,
-  name,
-  identity,
-  fold,
-  tell,
-  progress,
-  isLast,
-}: SegmentCheck): Promise<number | null> {
-  const header = await readSegmentHeader(file, name, originMarkOf(identity.origin))
-  const firstPosition = Number(name.slice(0, 16))
-  if (isFlaw(header)) {
-    if (isLast && !fold.isCovered() && (await file.size()) <= segmentHeaderBytes) return 0
-    tell(name, 0, firstPosition, `${header.flaw}: none of its groups can be read`)
-    return null
-  }
-  if (firstPosition !== fold.next()) {
-    tell(
-      name,
-      0,
-      fold.next(),
-      `the segment begins at position ${firstPosition}, ${fold.next()} is next`,
-    )
-    fold.skipTo(firstPosition)
-  }
-  for (let from: number | undefined = segmentHeaderBytes; from !== undefined;) {
-    const start: number = from
-    from = undefined
-    for await (const group of scanGroups(file, header.nonce, start)) {
-      if (!isFlaw(group)) {
-        const mayBeTorn = isLast && !fold.isCovered() && isFlaw(recordsOf(group))
-        if (mayBeTorn && (await findFrame(file, header.nonce, group.offset + 1)) === undefined) {
-          return group.offset
-        }
-        checkGroup(group, name, fold, tell)
-        await fold.seals.compare(({ segment, offset }, position, flaw) =>
-          tell(segment, offset, position, flaw),
-        )
-        progress(group.offset + group.bytes.length)
-        continue
-      }
-      from = await findFrame(file, header.nonce, group.offset + 1)
-      if (from === undefined && isLast && !fold.isCovered()) return group.offset
-      tell(name, group.offset, fold.next(), group.flaw)
-    }
-  }
-  return null
-}
-
-function checkGroup(group: ScannedGroup, name: string, fold: Fold, tell: Tell) {
-  const { firstPosition, recordCount } = group.frame
-  if (firstPosition !== fold.next()) {
-    tell(
-      name,
-      group.offset,
-      fold.next(),
-      `the group begins at position ${firstPosition}, ${fold.next()} is next`,
-    )
-    fold.skipTo(firstPosition)
-  }
-  for (let at = groupFrameBytes; at < group.bytes.length;) {
-    const place = group.offset + at
-    const position = fold.next()
-    const part = decodeLeafPart(group.bytes, at)
-    if (isFlaw(part)) {
-      tell(name, place, position, part.flaw)
-      const lengths = decodeRecordHeader(group.bytes, at)
-      // Without its lengths nobody can tell where the next record begins.
-      if (isFlaw(lengths)) break
-      fold.skipTo(position + 1)
-      at += recordHeaderBytes + lengths.leafBytes + lengths.payloadBytes
-      continue
-    }
-    if (part.position !== position)
-      tell(name, place, position, `the record says position ${part.position}`)
-    at = part.end
-    if (part.raw) {
-      fold.addRaw(name, place, part.leaf)
-      continue
-    }
-    const added = fold.add(name, place, part.leaf)
-    const payload = decodePayload(group.bytes.subarray(part.payloadAt, part.end))
-    if (isFlaw(payload)) tell(name, group.offset + part.payloadAt, position, payload.flaw)
-    if (added !== undefined) {
-      const data = isFlaw(payload) ? null : payload.data
-      fold.seals.add({ ...added, data }, { segment: name, offset: place })
-      if (!isFlaw(payload)) {
-        checkDigests(added.leaf, payload, (flaw) => tell(name, place, position, flaw))
-        fold.erasures.add(added.leaf, payload, position, { segment: name, offset: place })
-      }
-    }
-  }
-  if (fold.next() !== firstPosition + recordCount) {
-    tell(name, group.offset, fold.next(), `the group should hold ${recordCount} records`)
-    fold.skipTo(firstPosition + recordCount)
   }
 }

@@ -19,7 +19,7 @@ import { openPlaceList, type PlaceList, placesFile } from './place-list.js'
 import { createRecentEvents, type RecentEvents } from './recent-events.js'
 import { openRun, type SortedRun } from './sorted-run.js'
 import { openTileFiles, type TileFiles, tilesFile } from './tile-files.js'
-import { createTreeHashes, flawOfEdges, type TreeHashes } from './tree-hashes.js'
+import { createTreeHashes, flawOfEdges, type LevelEdge, type TreeHashes } from './tree-hashes.js'
 
 export const indexFolder = (folder: string): string => join(folder, 'index')
 const cachedPagesMax = 2_048
@@ -123,6 +123,40 @@ async function openFiles(
   } catch (error) {
     for (const run of runs) await run.close()
     throw error
+  }
+}
+
+/** What stands on disk of an index, open for reading. */
+export interface IndexOnDisk extends IndexFiles {
+  readonly manifest: Manifest
+  readonly edges: readonly LevelEdge[]
+  close(): Promise<void>
+}
+
+/**
+ * Opens the files of an index to compare them with the journal, beside a process that writes it or
+ * not; undefined when there is none. @throws EvidenceError INDEX_DAMAGED.
+ */
+export async function openIndexOnDisk(
+  files: FilePort,
+  ledgerFolder: string,
+  origin: string,
+): Promise<IndexOnDisk | undefined> {
+  const folder = indexFolder(ledgerFolder)
+  const manifest = await readManifest(files, folder)
+  if (manifest === undefined || manifest.through === 0) return undefined
+  const edges = edgesOf(manifest, origin)
+  const pageCache = boundedCache<string, Words>(cachedPagesMax)
+  const parts = await openFiles(files, folder, manifest, pageCache, 'read')
+  return {
+    ...parts,
+    manifest,
+    edges,
+    async close() {
+      for (const run of parts.runs) await run.close()
+      await parts.places.close()
+      await parts.tiles.close()
+    },
   }
 }
 

@@ -70,6 +70,34 @@ export function readFrames(bytes: Buffer): {
   return { frames, tail: { offset: at, kind } }
 }
 
+/**
+ * The frames of a whole file, read in pieces. A place that is no frame is told, and what follows is
+ * read from the next frame on; of the end it is told what it is.
+ */
+export async function* framesOf(
+  file: LedgerFile,
+  onTail: (tail: KeptTail) => void,
+): AsyncGenerator<KeptFrame> {
+  const size = await file.size()
+  for (let at = 0; at < size;) {
+    const read = Buffer.alloc(Math.min(2 * frameBytesMax, size - at))
+    const bytes = read.subarray(0, await file.read(read, at))
+    const { frames, tail } = readFrames(bytes)
+    for (const { offset, note } of frames) yield { offset: at + offset, note }
+    if (tail.kind === 'clean') at += bytes.length
+    // Cut by the piece that was read, not in the file.
+    else if (tail.offset > 0 && at + bytes.length < size) at += tail.offset
+    else {
+      const next = firstFrame(bytes, tail.offset + 1)
+      const isInside = next !== undefined || at + bytes.length < size
+      onTail({ offset: at + tail.offset, kind: isInside ? 'damaged' : tail.kind })
+      at += next ?? Math.max(1, bytes.length - frameBytesMax)
+      if (!isInside) return
+    }
+    if (bytes.length === 0) return
+  }
+}
+
 function frameAt(bytes: Buffer, at: number): Buffer | undefined {
   if (at + headerBytes > bytes.length || !bytes.subarray(at, at + 4).equals(magic)) return undefined
   const length = bytes.readUInt32LE(at + 4)
