@@ -1,6 +1,6 @@
 import { EvidenceError } from '../contracts/errors.js'
-import { isReserved, Project } from '../contracts/identifiers.js'
-import { LeafStream } from '../contracts/leaf.js'
+import { isProject, isReserved } from '../contracts/identifiers.js'
+import { isLimited, LeafStream, leafStreamBytesMax } from '../contracts/leaf.js'
 import { hexOf, utf8 } from './encoding.js'
 import type { Sha256 } from './merkle.js'
 
@@ -45,10 +45,14 @@ export function checkStream(project: string, stream: string): void {
       `the stream ${JSON.stringify(stream.slice(0, 80))} of the project ${JSON.stringify(project.slice(0, 80))} cannot be: ${detail}`,
     )
   }
-  if (!Project.safeParse(project).success)
+  if (!isProject(project))
     refuse('a project is a-z, 0-9 and "-", beginning with a letter, up to 63')
-  const named = LeafStream.safeParse(stream)
-  if (!named.success) refuse(named.error.issues.map(({ message }) => message).join(', '))
+  if (!isLimited(stream, leafStreamBytesMax))
+    refuse(
+      LeafStream.safeParse(stream)
+        .error?.issues.map(({ message }) => message)
+        .join(', ') ?? '',
+    )
   if (isMetadataStream(stream)) {
     const described = stream.slice(metadataMark.length)
     checkOrdinaryStream(project, described)

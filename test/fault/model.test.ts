@@ -90,6 +90,7 @@ const open = (disk: Disk, folder: string, files: FilePort = disk.files) =>
     now: () => Date.UTC(2026, 0, 1),
     segmentBytesMax: 2_000,
     checkpointIntervalMs: 0,
+    overlapEventsMin: 1,
   })
 type Ledger = Awaited<ReturnType<typeof open>>
 
@@ -127,7 +128,7 @@ t.test(
   'journal and index behave as a list does, over restarts and reads in every direction',
   async (t) => {
     const step = fc.oneof(
-      { weight: 6, arbitrary: fc.array(append, { minLength: 1, maxLength: 4 }) },
+      { weight: 6, arbitrary: fc.array(append, { minLength: 1, maxLength: 12 }) },
       { weight: 1, arbitrary: fc.constant('restart' as const) },
       { weight: 2, arbitrary: fc.record({ from: fc.nat(9), max: fc.integer({ min: 1, max: 9 }) }) },
     )

@@ -8,9 +8,13 @@ import {
   decodeRecord,
   decodeSegmentHeader,
   encodeGroupFrame,
-  encodeRecord,
   groupFrameBytes,
   isFlaw,
+  payloadHeaderBytes,
+  recordBytes,
+  recordHeaderBytes,
+  saltsAt,
+  sealRecord,
   segmentHeaderBytes,
 } from '../../src/ledger/adapters/journal-format.js'
 import { openJournal } from '../../src/ledger/adapters/open-journal.js'
@@ -242,14 +246,19 @@ async function forge(
     if (isFlaw(record) || record.data === null || record.metadata === null)
       throw new Error('there is a record')
     const leaf = change({ ...trustedLeaf(record.leaf.toString()) })
-    const content = {
-      position,
-      leaf: utf8(leafTextOf(leaf as Parameters<typeof leafTextOf>[0])),
-      data: { bytes: record.data.bytes, salt: record.data.salt },
-      metadata: { bytes: record.metadata.bytes, salt: record.metadata.salt },
-    }
+    const text = utf8(leafTextOf(leaf as Parameters<typeof leafTextOf>[0]))
+    const { data, metadata } = record
+    const lengths = { leaf: text.length, data: data.bytes.length, metadata: metadata.bytes.length }
     const forged = Buffer.alloc(8_192)
-    const end = encodeRecord(forged, groupFrameBytes, content)
+    const leafAt = groupFrameBytes + recordHeaderBytes
+    const payloadAt = leafAt + text.length
+    forged.set(text, leafAt)
+    forged.set(data.salt, payloadAt + saltsAt)
+    forged.set(metadata.salt, payloadAt + saltsAt + data.salt.length)
+    forged.set(data.bytes, payloadAt + payloadHeaderBytes)
+    forged.set(metadata.bytes, payloadAt + payloadHeaderBytes + lengths.data)
+    sealRecord(forged, groupFrameBytes, position, lengths)
+    const end = groupFrameBytes + recordBytes(lengths)
     encodeGroupFrame(
       forged,
       { recordCount: 1, firstPosition: position, bytes: end - groupFrameBytes },

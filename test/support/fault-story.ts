@@ -72,6 +72,18 @@ export function appendingStory(waits: boolean): Story {
   return { groups, waits }
 }
 
+/** Appends that come faster than the disk takes them: a group is made ready while another is written. */
+export function crowdedStory(): Story {
+  const batch = eventsOf(2, { stream: 'order-2' })
+  const crowd = [
+    ...[eventsOf(1, { expected: 'none' }), batch, eventsOf(1, { expected: 0 })],
+    ...[eventsOf(1, { stream: 'order-3' }), eventsOf(1, { expected: 1 }), batch],
+    ...[eventsOf(1, { expected: 'none' }), eventsOf(2, { stream: 'order-2', expected: 1 })],
+    ...[eventsOf(1, { expected: 2 }), eventsOf(1, { stream: 'order-3', expected: 0 })],
+  ]
+  return { groups: [[eventsOf(1, { stream: 'order-4' })], crowd], waits: false }
+}
+
 /** So small that the stories roll over to new segments. */
 const segmentBytesMax = 2_500
 const now = () => Date.UTC(2026, 0, 1)
@@ -82,6 +94,7 @@ const open = (files: FilePort, folder: string) =>
     now,
     segmentBytesMax,
     checkpointIntervalMs: 0,
+    overlapEventsMin: 1,
     // In a folder of its own, as in the product.
     signerFor: (origin, mayCreate) =>
       openKeyFile(`${folder}-keys/checkpoint.key`, origin, mayCreate, files),

@@ -1,16 +1,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { EvidenceError } from '../../contracts/errors.js'
-import type { Receipt, RecordedEvent } from '../event-store.js'
+import type { Receipt } from '../event-store.js'
 import type { DiskReserve } from './disk-reserve.js'
 import type { PreparedRequest } from './draft-check.js'
 import { isDiskFull, isUndoneDiskFull } from './file-port.js'
-import type { Soon } from './index-runs.js'
-import type { IndexStore } from './index-store.js'
-import type { StreamHead } from './journal-index.js'
-import type { JournalWriter } from './journal-writer.js'
-import type { LedgerClock } from './ledger-clock.js'
-import { nameKey } from './recent-events.js'
-import { createGroupSequencer, type GroupSequencer, type Known } from './sequencer.js'
+import {
+  type CommitParts,
+  commitReady,
+  makeReady,
+  mayUseReserve,
+  type ReadyGroup,
+} from './group-commit.js'
 
 /** Bounds of what waits; beyond them callers are told LEDGER_BUSY. */
 export const queueEventsMax = 65_536
@@ -20,6 +20,13 @@ export const busyRetryMs = 1_000
 /** A group takes further requests until it holds this much; one request is never divided. */
 export const groupEventsMax = 8_192
 export const groupBytesTarget = 8 * 1024 * 1024
+/**
+ * When so many events wait, a group is made ready while the one before is written. Fewer are better off in
+ * one group later: the disk takes about as long for one as for all of them.
+ */
+export const overlapEventsMin = 128
+/** Then a group takes this part of all events under way: some are told, some made ready, some written. */
+const overlapShare = 3
 /** A record without its payload: leaf and headers, and its share of the group frame. */
 const recordOverheadBytesMax = 8_192
 
@@ -43,7 +50,8 @@ const bytesOf = (one: Waiting): number => ('raw' in one ? one.raw.length : one.r
 /**
  * Group commit: everything that waits is sequenced, written with one write and one sync, then
  * answered. Index, tree and clock change only after the sync, so readers never see an event that
- * a crash could take back.
+ * a crash could take back. Under load the next group is made ready while one is written: it is written
+ * only when that one became durable as it was.
  */
 export interface CommitQueue {
   append(request: PreparedRequest): Promise<readonly Receipt[]>
@@ -56,32 +64,40 @@ export interface CommitQueue {
   drain(): Promise<void>
 }
 
-export interface CommitOptions {
-  readonly store: IndexStore
-  readonly clock: LedgerClock
-  readonly writer: JournalWriter
+export interface CommitOptions extends Omit<CommitParts, 'refusal'> {
   readonly reserve: DiskReserve
-  readonly readEvent: (position: number) => Promise<RecordedEvent>
-  /** Called after each group that added events, once readers can see them. */
-  readonly onCommit: () => void
+  readonly overlapEventsMin: number
   readonly onReadOnly: (reason: EvidenceError) => void
 }
 
+/** The group that is being written. */
+interface Writing {
+  readonly ready: ReadyGroup
+  readonly events: number
+  /** Resolves with what became durable: `ready`, another one made of the same group, or nothing. */
+  readonly ended: Promise<ReadyGroup | null>
+}
+
 export function createCommitQueue(options: CommitOptions): CommitQueue {
+  const { reserve } = options
+  const parts: CommitParts = { ...options, refusal: () => reserve.refusal() }
   let waiting: Waiting[] = []
   let waitingEvents = 0
   let waitingBytes = 0
   let running: Promise<void> | null = null
   let sealed: EvidenceError | null = null
+  let enoughWait = () => {}
 
-  const takeGroup = (): Waiting[] => {
+  const takeGroup = (written: number): Waiting[] => {
+    const share = Math.ceil((waitingEvents + written) / overlapShare)
+    const eventsMax = Math.min(groupEventsMax, Math.max(share, options.overlapEventsMin))
     let events = 0
     let bytes = 0
     let count = 0
     for (const one of waiting) {
       if (
         count > 0 &&
-        (events + leavesOf(one) > groupEventsMax || bytes + bytesOf(one) > groupBytesTarget)
+        (events + leavesOf(one) > eventsMax || bytes + bytesOf(one) > groupBytesTarget)
       )
         break
       events += leavesOf(one)
@@ -100,29 +116,85 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
     if (sealed === null || reason.code === 'LEDGER_READ_ONLY') sealed = reason
   }
 
+  const fail = (group: readonly Waiting[], error: unknown) => {
+    const answer = answerOf(error)
+    if (!isUndoneDiskFull(error)) {
+      const reason = readOnly(error)
+      seal(reason)
+      options.onReadOnly(reason)
+    }
+    for (const { reject } of group) reject(answer)
+  }
+
+  /** Gives up some of the reserve for what may use it; false when there is none. */
+  const makeRoom = async (group: readonly Waiting[], error: unknown): Promise<boolean> => {
+    const bytes = isUndoneDiskFull(error) ? reserveBytesOf(group) : 0
+    return bytes > 0 && reserve.release(bytes)
+  }
+
+  /** Makes a group ready, after the one that is written; null when that must be seen first, or fails. */
+  const readyBeside = (group: readonly Waiting[], before: ReadyGroup | null) =>
+    // What fails here fails again in `write`, which answers.
+    makeReady(group, before, parts).catch(() => null)
+
+  /** Writes a group and tells its callers; answers what became durable, which need not be `first`. */
+  const write = async (group: readonly Waiting[], first: ReadyGroup | null) => {
+    if (sealed?.code === 'LEDGER_READ_ONLY') {
+      for (const { reject } of group) reject(sealed)
+      return null
+    }
+    for (let ready = first; ; ready = null) {
+      try {
+        ready ??= await makeReady(group, null, parts)
+        if (ready === null) throw new RangeError('a group that waits for none is ready')
+        await commitReady(ready, parts)
+        // Conflicts and repeats are told now too: they may speak of events of this very group.
+        for (const [i, one] of group.entries()) tell(one, ready.outcomes[i])
+        return ready
+      } catch (error) {
+        try {
+          // Each round gives up more of the reserve, until there is none.
+          if (await makeRoom(group, error)) continue
+          fail(group, error)
+        } catch (cause) {
+          fail(group, cause)
+        }
+        return null
+      }
+    }
+  }
+
   const run = async () => {
-    while (waiting.length > 0) {
-      // One turn of the loop, so that callers that were just answered can join the next group.
-      await nextTurn()
-      const group = takeGroup()
-      if (sealed?.code === 'LEDGER_READ_ONLY') {
-        for (const { reject } of group) reject(sealed)
+    let writing: Writing | null = null
+    while (waiting.length > 0 || writing !== null) {
+      if (writing !== null && waitingEvents < options.overlapEventsMin) {
+        if (await endsBeforeEnoughWait(writing)) writing = null
         continue
       }
-      try {
-        await commitGroup(group, options)
-      } catch (error) {
-        const answer = answerOf(error)
-        if (!isUndoneDiskFull(error)) {
-          const reason = readOnly(error)
-          seal(reason)
-          options.onReadOnly(reason)
-        }
-        for (const { reject } of group) reject(answer)
+      // One turn of the loop, so that callers that were just answered can join the next group.
+      await nextTurn()
+      const group = takeGroup(writing?.events ?? 0)
+      let ready: ReadyGroup | null = null
+      if (writing !== null) {
+        ready = await readyBeside(group, writing.ready)
+        if ((await writing.ended) !== writing.ready) ready = null
+      }
+      ready ??= await readyBeside(group, null)
+      const ended = write(group, ready)
+      if (ready !== null) writing = { ready, events: eventsOf(group), ended }
+      else {
+        await ended
+        writing = null
       }
     }
     running = null
   }
+
+  const endsBeforeEnoughWait = (writing: Writing): Promise<boolean> =>
+    Promise.race([
+      writing.ended.then(() => true),
+      new Promise<boolean>((resolve) => (enoughWait = () => resolve(false))),
+    ])
 
   const take = (one: Waiting) => {
     const isFull =
@@ -139,6 +211,10 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
     waiting.push(one)
     waitingEvents += leavesOf(one)
     waitingBytes += bytesOf(one)
+    if (waitingEvents >= options.overlapEventsMin) {
+      enoughWait()
+      enoughWait = () => {}
+    }
     running ??= run()
   }
 
@@ -161,20 +237,8 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
   }
 }
 
-/** Commits a group; when the disk is full, that part of it which may use the reserve. */
-async function commitGroup(group: readonly Waiting[], options: CommitOptions): Promise<void> {
-  for (;;) {
-    try {
-      await commitOnce(group, options)
-      return
-    } catch (error) {
-      const bytes = reserveBytesOf(group)
-      if (bytes === 0 || !isUndoneDiskFull(error)) throw error
-      // Each round gives up more of the reserve, until there is none.
-      if (!(await options.reserve.release(bytes))) throw error
-    }
-  }
-}
+const eventsOf = (group: readonly Waiting[]): number =>
+  group.reduce((sum, one) => sum + leavesOf(one), 0)
 
 /** Bytes on disk of what may use the reserve; 0 when there is nothing. */
 const reserveBytesOf = (group: readonly Waiting[]): number =>
@@ -184,96 +248,11 @@ const reserveBytesOf = (group: readonly Waiting[]): number =>
     0,
   )
 
-const mayUseReserve = (one: Waiting): boolean => 'request' in one && one.request.fromReserve
-
-async function commitOnce(group: readonly Waiting[], options: CommitOptions): Promise<void> {
-  const { store, clock } = options
-  const room = store.room()
-  if (room !== undefined) await room
-  const reading = clock.read()
-  const requests = group.flatMap((one) => ('raw' in one ? [] : [one.request]))
-  const known = await recall(
-    reading.event === null ? requests : [...requests, reading.event],
-    options,
-  )
-  const sequencer = createGroupSequencer(known, reading.timeMs)
-  const refusal = options.reserve.refusal()
-  const answers = group.map((one) => answerTo(one, sequencer, refusal))
-  if (sequencer.leaves.length > 0) {
-    if (reading.event !== null) sequencer.sequence(reading.event)
-    await commitLeaves(sequencer, options)
-    reading.commit()
-    const at = { lastTimeMs: reading.timeMs, clockAlarm: clock.alarm !== null }
-    store.endGroup(() => options.writer.mark(at))
-    options.onCommit()
-  }
-  // Conflicts and repeats are answered here too: they may speak of events of this very group.
-  for (const give of answers) give()
-}
-
-/** Gives the leaves of one caller their places; answers how that caller is told once they are durable. */
-function answerTo(
-  one: Waiting,
-  sequencer: GroupSequencer,
-  refusal: EvidenceError | null,
-): () => void {
-  if ('raw' in one) {
-    if (refusal !== null) return () => one.reject(refusal)
-    const position = sequencer.placeRaw(one.raw)
-    return () => one.resolve(position)
-  }
-  const outcome = sequencer.sequence(one.request, mayUseReserve(one) ? null : refusal)
-  return 'error' in outcome ? () => one.reject(outcome.error) : () => one.resolve(outcome.receipts)
-}
-
-async function commitLeaves({ leaves }: GroupSequencer, { writer, store }: CommitOptions) {
-  const places = await writer.write(leaves)
-  leaves.forEach((sequenced, i) => {
-    const place = places[i]
-    if (place === undefined) throw new RangeError('a record was written without a place')
-    store.tree.append(sequenced.leafHash)
-    if (!('leaf' in sequenced)) {
-      store.index.addRaw(place)
-      return
-    }
-    const { leaf, leafHash, revision, typeSeq } = sequenced
-    const { id, project, stream, type } = leaf
-    store.index.add(place, { id, project, stream, revision, type, typeSeq }, leafHash)
-  })
-}
-
-/** Gathers what sequencing must know; waits only for what the index must read from the disk. */
-async function recall(
-  requests: readonly PreparedRequest[],
-  { store, readEvent }: CommitOptions,
-): Promise<Known> {
-  const { index } = store
-  const stored = new Map<string, RecordedEvent>()
-  const heads = new Map<string, StreamHead>()
-  const typeSizes = new Map<string, number>()
-  const waits: Promise<unknown>[] = []
-  const put = <Value>(into: Map<string, Value>, key: string, value: Soon<Value>) => {
-    if (value instanceof Promise) waits.push(value.then((read) => into.set(key, read)))
-    else into.set(key, value)
-  }
-  const readAgain = async (id: string, position: Soon<number | undefined>) => {
-    const at = await position
-    if (at !== undefined) stored.set(id, await readEvent(at))
-  }
-  for (const { streams, events } of requests) {
-    for (const { project, stream } of streams) {
-      const key = nameKey(project, stream)
-      if (!heads.has(key)) put(heads, key, index.headOf(project, stream))
-    }
-    for (const { draft, project } of events) {
-      const typeKey = nameKey(project, draft.type)
-      if (!typeSizes.has(typeKey)) put(typeSizes, typeKey, index.typeSize(project, draft.type))
-      const position = index.positionOf(draft.id)
-      if (position !== undefined) waits.push(readAgain(draft.id, position))
-    }
-  }
-  if (waits.length > 0) await Promise.all(waits)
-  return { size: index.size, stored, heads, typeSizes }
+function tell(one: Waiting, outcome: ReadyGroup['outcomes'][number] | undefined): void {
+  if (typeof outcome === 'number') {
+    if ('raw' in one) one.resolve(outcome)
+  } else if (outcome !== undefined && 'error' in outcome) one.reject(outcome.error)
+  else if (outcome !== undefined && 'request' in one) one.resolve(outcome.receipts)
 }
 
 const readOnly = (cause: unknown) =>

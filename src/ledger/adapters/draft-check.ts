@@ -1,44 +1,52 @@
-import { randomBytes } from 'node:crypto'
 import { contractOf } from '../../contracts/catalog.js'
 import { EvidenceError } from '../../contracts/errors.js'
-import { Decimal, Uuid, writers } from '../../contracts/identifiers.js'
-import { LeafName, saltBytes } from '../../contracts/leaf.js'
-import { hexOf } from '../encoding.js'
+import { isDecimal, isUuid, writers } from '../../contracts/identifiers.js'
+import { isLimited, LeafName, leafNameBytesMax } from '../../contracts/leaf.js'
 import {
   type AppendRequest,
   batchEventsMax,
   dataBytesMax,
   type EventDraft,
+  type ExpectedRevision,
   metadataBytesMax,
 } from '../event-store.js'
-import { dataDigest, metadataDigest } from '../leaf.js'
-import { nodeCrypto } from '../node-crypto.js'
 import { checkStream } from '../stream-name.js'
+import { boundedCache } from './bounded-cache.js'
+import { createByteCopies } from './byte-copies.js'
+import { nameKey } from './recent-events.js'
 
 /** Bytes of data and metadata that one request may carry in all. */
 export const requestBytesMax = 64 * 1024 * 1024
 
-/** One event with its salts and digests: everything about it that does not depend on its place. */
-export interface PreparedEvent {
+/** One event of a request, its bytes copied. `streamKey` and `typeKey` are its names by `nameKey`. */
+export interface PreparedEvent extends EventDraft {
   readonly project: string
   readonly stream: string
-  readonly draft: EventDraft
-  readonly dataSalt: Uint8Array
-  readonly metadataSalt: Uint8Array
-  readonly dataSha256: string
-  readonly metadataSha256: string
+  readonly streamKey: string
+  readonly typeKey: string
+}
+
+/** A stream that a request goes to, and the revision it must have. */
+export interface PreparedTarget {
+  readonly project: string
+  readonly stream: string
+  readonly streamKey: string
+  readonly expected: ExpectedRevision
 }
 
 /** What is appended together or not at all. */
 export interface PreparedRequest {
-  /** The streams it goes to and the revision each must have; none stands here twice. */
-  readonly streams: readonly Pick<AppendRequest, 'project' | 'stream' | 'expected'>[]
+  /** None stands here twice. */
+  readonly targets: readonly PreparedTarget[]
   readonly events: readonly PreparedEvent[]
   /** Whether all of it may use the disk reserve. */
   readonly fromReserve: boolean
   /** Bytes of data and metadata together. */
   readonly bytes: number
 }
+
+/** Types are few: for so many the key is remembered. */
+const typeKeysMax = 4_096
 
 const invalid = (detail: string, pointer: string) =>
   new EvidenceError('REQUEST_INVALID', `the event cannot be appended: ${pointer} ${detail}`, {
@@ -51,28 +59,44 @@ const invalid = (detail: string, pointer: string) =>
  * @throws EvidenceError STREAM_INVALID, REQUEST_INVALID, EVENT_TOO_LARGE, EVENT_ID_REUSED.
  */
 export function checkRequests(requests: readonly AppendRequest[]): void {
-  if (requests.length < 1) throw invalid('must hold a request', '/requests')
-  const streams = new Set<string>()
-  const ids = new Set<string>()
+  const [first] = requests
+  if (first === undefined) throw invalid('must hold a request', '/requests')
+  const isAlone = requests.length === 1 && first.events.length === 1
+  let events = 0
   let bytes = 0
   for (const [i, request] of requests.entries()) {
     const pointer = requests.length === 1 ? '' : `/requests/${i}`
     checkTarget(request, pointer)
-    const stream = `${request.project}\n${request.stream}`
-    if (streams.has(stream)) throw invalid('names a stream twice', `${pointer}/stream`)
-    streams.add(stream)
-    if (ids.size + request.events.length > batchEventsMax)
+    events += request.events.length
+    if (events > batchEventsMax)
       throw new EvidenceError('EVENT_TOO_LARGE', `a request holds at most ${batchEventsMax} events`)
-    for (const [n, draft] of request.events.entries()) {
-      checkDraft(draft, `${pointer}/events/${n}`)
-      if (ids.has(draft.id))
-        throw new EvidenceError('EVENT_ID_REUSED', `the id ${draft.id} stands twice in one request`)
-      ids.add(draft.id)
+    for (let n = 0; n < request.events.length; n += 1) {
+      const draft = request.events[n]
+      if (draft === undefined) continue
+      checkDraft(draft, pointer, n)
       bytes += draft.data.length + draft.metadata.length
     }
   }
   if (bytes > requestBytesMax)
     throw new EvidenceError('EVENT_TOO_LARGE', `a request carries at most ${requestBytesMax} bytes`)
+  // One event cannot stand twice: the usual request is done here.
+  if (!isAlone) checkOnce(requests)
+}
+
+/** No stream and no id stands twice in what is appended together. */
+function checkOnce(requests: readonly AppendRequest[]): void {
+  const streams = new Set<string>()
+  const ids = new Set<string>()
+  for (const [i, { project, stream, events }] of requests.entries()) {
+    const key = nameKey(project, stream)
+    if (streams.has(key)) throw invalid('names a stream twice', `/requests/${i}/stream`)
+    streams.add(key)
+    for (const { id } of events) {
+      if (ids.has(id))
+        throw new EvidenceError('EVENT_ID_REUSED', `the id ${id} stands twice in one request`)
+      ids.add(id)
+    }
+  }
 }
 
 function checkTarget({ project, stream, expected, events }: AppendRequest, pointer: string): void {
@@ -84,18 +108,18 @@ function checkTarget({ project, stream, expected, events }: AppendRequest, point
   if (events.length < 1) throw invalid('must hold an event', `${pointer}/events`)
 }
 
-function checkDraft(draft: EventDraft, pointer: string): void {
-  if (!Uuid.safeParse(draft.id).success) throw invalid('must be a lower-case UUID', `${pointer}/id`)
-  if (!Decimal.safeParse(draft.version).success)
-    throw invalid('must be a decimal number', `${pointer}/version`)
-  if (!writers.includes(draft.writer)) throw invalid('is no writer', `${pointer}/writer`)
-  for (const field of ['type', 'actor', 'contentType'] as const) {
-    const checked = LeafName.safeParse(draft[field])
-    if (!checked.success)
-      throw invalid(
-        `must have ${checked.error.issues.map(({ message }) => message).join(', ')}`,
-        `${pointer}/${field}`,
-      )
+const isKnownWriter: ReadonlySet<string> = new Set(writers)
+const namedFields = ['type', 'actor', 'contentType'] as const
+
+function checkDraft(draft: EventDraft, request: string, event: number): void {
+  const at = (field: string) => `${request}/events/${event}/${field}`
+  if (!isUuid(draft.id)) throw invalid('must be a lower-case UUID', at('id'))
+  if (!isDecimal(draft.version)) throw invalid('must be a decimal number', at('version'))
+  if (!isKnownWriter.has(draft.writer)) throw invalid('is no writer', at('writer'))
+  for (const field of namedFields) {
+    if (isLimited(draft[field], leafNameBytesMax)) continue
+    const issues = LeafName.safeParse(draft[field]).error?.issues ?? []
+    throw invalid(`must have ${issues.map(({ message }) => message).join(', ')}`, at(field))
   }
   if (draft.data.length > dataBytesMax) {
     throw new EvidenceError(
@@ -111,43 +135,56 @@ function checkDraft(draft: EventDraft, pointer: string): void {
   }
 }
 
-/**
- * Copies the bytes, so that the caller may reuse its buffers, and salts and digests them. This
- * runs before the request enters the queue, while the disk is busy with the group before.
- */
-export function prepareRequests(requests: readonly AppendRequest[]): PreparedRequest {
-  const events = requests.flatMap(({ project, stream, events }) =>
-    events.map((draft) => prepareEvent(project, stream, draft)),
+/** Takes requests over, their bytes copied, so that the caller may reuse its buffers. */
+export function createRequestTaker(): (requests: readonly AppendRequest[]) => PreparedRequest {
+  const copies = createByteCopies()
+  const typeKeys = boundedCache<string, { readonly project: string; readonly key: string }>(
+    typeKeysMax,
   )
-  return {
-    streams: requests.map(({ project, stream, expected }) => ({ project, stream, expected })),
-    events,
-    fromReserve: events.every(mayUseReserve),
-    bytes: events.reduce((sum, { draft }) => sum + draft.data.length + draft.metadata.length, 0),
+  const typeKeyOf = (project: string, type: string): string => {
+    const known = typeKeys.get(type)
+    if (known?.project === project) return known.key
+    const key = nameKey(project, type)
+    typeKeys.set(type, { project, key })
+    return key
+  }
+  const take = ({ project, stream }: AppendRequest, streamKey: string, draft: EventDraft) => ({
+    id: draft.id,
+    type: draft.type,
+    version: draft.version,
+    writer: draft.writer,
+    actor: draft.actor,
+    contentType: draft.contentType,
+    data: copies.take(draft.data),
+    metadata: copies.take(draft.metadata),
+    project,
+    stream,
+    streamKey,
+    typeKey: typeKeyOf(project, draft.type),
+  })
+  return (requests) => {
+    const targets: PreparedTarget[] = []
+    const events: PreparedEvent[] = []
+    let fromReserve = true
+    let bytes = 0
+    for (const request of requests) {
+      const { project, stream, expected } = request
+      const streamKey = nameKey(project, stream)
+      targets.push({ project, stream, streamKey, expected })
+      for (const draft of request.events) {
+        events.push(take(request, streamKey, draft))
+        fromReserve &&= mayUseReserve(stream, draft)
+        bytes += draft.data.length + draft.metadata.length
+      }
+    }
+    return { targets, events, fromReserve, bytes }
   }
 }
 
 /** By contract: the ledger's own events, and those that tell how something ended that had begun. */
-function mayUseReserve({ stream, draft }: PreparedEvent): boolean {
+function mayUseReserve(stream: string, { type, writer }: EventDraft): boolean {
   // What the ledger records for a client is the client's wish.
-  if (draft.writer === 'ledger') return !stream.startsWith('$')
-  const contract = contractOf(draft.type)
-  return contract?.fromReserve === true && contract.writer === draft.writer
-}
-
-function prepareEvent(project: string, stream: string, draft: EventDraft): PreparedEvent {
-  const salts = randomBytes(2 * saltBytes)
-  const dataSalt = salts.subarray(0, saltBytes)
-  const metadataSalt = salts.subarray(saltBytes)
-  const data = Uint8Array.from(draft.data)
-  const metadata = Uint8Array.from(draft.metadata)
-  return {
-    project,
-    stream,
-    draft: { ...draft, data, metadata },
-    dataSalt,
-    metadataSalt,
-    dataSha256: hexOf(dataDigest(nodeCrypto.sha256, dataSalt, data)),
-    metadataSha256: hexOf(metadataDigest(nodeCrypto.sha256, metadataSalt, metadata)),
-  }
+  if (writer === 'ledger') return !stream.startsWith('$')
+  const contract = contractOf(type)
+  return contract?.fromReserve === true && contract.writer === writer
 }

@@ -6,6 +6,7 @@ import { boundedCache } from './bounded-cache.js'
 import { nodeFiles } from './file-port.js'
 import type { ChainLeaf, LeafChain, TellFlaw } from './fsck-chain.js'
 import { indexLimits, openIndexStore } from './index-store.js'
+import { namesOf } from './recent-events.js'
 
 /** Ends of streams and types that are remembered behind a gap. */
 const endsMax = 65_536
@@ -67,8 +68,9 @@ export async function createOwnIndexChain(origin: string): Promise<OwnIndexChain
       if ((await index.positionOf(leaf.id)) !== undefined)
         tell(`the id ${leaf.id} stands on the ledger twice`)
       await checkEnds(one, tell)
-      const numbers = { revision: Number(leaf.revision), typeSeq: Number(leaf.type_seq) }
-      index.add({ segment: 0, offset: 0, bytes: 0 }, { ...leaf, ...numbers }, leafHash)
+      const nowhere = { segment: 0, offset: 0, bytes: 0 }
+      const hash = Buffer.from(leafHash).toString('hex')
+      index.add(nowhere, namesOf(leaf), Number(leaf.revision), Number(leaf.type_seq), hash)
       tree.append(leafHash)
     },
     gap() {

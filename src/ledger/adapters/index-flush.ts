@@ -1,7 +1,6 @@
-import { setTimeout as wait } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import type { BoundedCache } from './bounded-cache.js'
 import { type FilePort, isDiskFull, isSystemError, NotDurable } from './file-port.js'
-import type { IndexKeys } from './index-keys.js'
 import { dropManifest, type Manifest, writeManifest } from './index-manifest.js'
 import { entryWords, type Words } from './index-page.js'
 import { type RunSet, runsToMerge } from './index-runs.js'
@@ -13,6 +12,8 @@ import { openRun, type SortedRun } from './sorted-run.js'
 import type { TileFiles } from './tile-files.js'
 import type { TreeHashes, TreeWrite } from './tree-hashes.js'
 
+/** Entries that are written to pages before appends may go on. */
+const stepEntries = 8_192
 /** How long after a full disk the index is tried again. */
 const diskFullRetryMs = 1_000
 
@@ -40,7 +41,6 @@ export interface IndexLimits {
 export interface FlushParts {
   readonly files: FilePort
   readonly folder: string
-  readonly keys: IndexKeys
   readonly runs: RunSet
   readonly places: PlaceList
   readonly tiles: TileFiles
@@ -101,14 +101,14 @@ export function createFlusher(parts: FlushParts): Flusher {
   const write = async ({ events, tree, mark }: Frozen) => {
     const name = nameOfRun()
     const end = events.from + events.count
-    const { words, keys } = await events.sorted(parts.keys)
+    const { words, keys } = await events.sorted()
     let run: SortedRun | undefined
     if (words.length > 0) {
       const plan = { entries: words.length / entryWords, keys, from: events.from, end }
       await writeRun(files, folder, name, plan, words)
       run = await openRun(files, folder, name, parts.pageCache)
     }
-    await parts.places.append(events.sealedPlaces(), events.from)
+    await parts.places.append(events.places(), events.from)
     for (const [level, { first, tiles }] of tree.tiles.entries())
       if (tiles.length > 0) await parts.tiles.write(level, first, tiles)
     const edges = tree.edges.map(({ full, hashes }) => ({
@@ -249,8 +249,10 @@ async function writeRun(
 ) {
   const writer = await createRunWriter(files, folder, name, plan)
   try {
-    for (let at = 0; at < words.length; at += entryWords)
+    for (let at = 0; at < words.length; at += entryWords) {
       if (writer.add(words, at)) await writer.flush()
+      if (at % (entryWords * stepEntries) === 0) await nextTurn()
+    }
     await writer.finish()
   } catch (error) {
     await writer.abandon().catch(() => undefined)

@@ -12,7 +12,7 @@ const rounds = 8
  * are spread evenly, which sorting counts on.
  */
 export interface IndexKeys {
-  /** One to one: different ids never have the same key. */
+  /** One to one: different ids never have the same key. The key is good until the next call. */
   ofId(id: string): IndexKey
   readonly ofStream: (project: string, stream: string) => IndexKey
   readonly ofType: (project: string, type: string) => IndexKey
@@ -32,16 +32,17 @@ export function createIndexKeys(secret: Uint8Array): IndexKeys {
       digest.readUInt32LE(12),
     )
   }
+  // Asked for every event, twice: memory of its own each time would cost more than the key.
+  const ofId = new Uint32Array(4)
   return {
-    ofId: (id) => scramble(wordsOfUuid(id), seeds),
+    ofId: (id) => scramble(wordsOfUuid(id, ofId), seeds),
     ofStream: (project, stream) => ofName('stream', project, stream),
     ofType: (project, type) => ofName('type', project, type),
   }
 }
 
 /** The 32 hex digits of a UUID as four numbers. */
-function wordsOfUuid(id: string): IndexKey {
-  const words = new Uint32Array(4)
+function wordsOfUuid(id: string, words: Uint32Array): IndexKey {
   let word = 0
   for (let at = 0, digits = 0; at < id.length; at += 1) {
     const code = id.charCodeAt(at)

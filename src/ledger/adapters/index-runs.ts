@@ -44,7 +44,8 @@ export function createRunSet(opened: readonly SortedRun[] = []): RunSet {
     },
     floor(key, number) {
       const first = candidate(runs, runs.length, key)
-      return first === -1 ? undefined : search(runs, first, key, number)
+      // Copied: who asks may use the memory of the key again while the disk is read.
+      return first === -1 ? undefined : search(runs, first, key.slice(), number)
     },
     add: (run) => void (runs = [...runs, run]),
     replace(merged, by) {

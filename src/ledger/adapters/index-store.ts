@@ -10,7 +10,7 @@ import {
   type IndexLimits,
   type JournalMark,
 } from './index-flush.js'
-import { createIndexKeys, secretBytes } from './index-keys.js'
+import { createIndexKeys, type IndexKeys, secretBytes } from './index-keys.js'
 import { type Manifest, readManifest } from './index-manifest.js'
 import type { Words } from './index-page.js'
 import { createRunSet } from './index-runs.js'
@@ -192,7 +192,6 @@ async function openStore(
   const flusher = createFlusher({
     files,
     folder,
-    keys,
     runs: runSet,
     places,
     tiles,
@@ -203,7 +202,7 @@ async function openStore(
     limits,
     onFailure: options.onFailure,
   })
-  const gathered = gathering(manifest.through, frozen, flusher, tree, mode, limits)
+  const gathered = gathering(manifest.through, { keys, frozen, flusher, tree, mode, limits })
   const index = createJournalIndex({
     keys,
     runs: {
@@ -248,18 +247,22 @@ const createGuard =
 /** The events that are not written yet: one gathering that takes more, and full ones that wait. */
 function gathering(
   through: number,
-  frozen: Frozen[],
-  flusher: Flusher,
-  tree: TreeHashes,
-  mode: 'read' | 'write',
-  limits: IndexLimits,
+  parts: {
+    readonly keys: IndexKeys
+    readonly frozen: Frozen[]
+    readonly flusher: Flusher
+    readonly tree: TreeHashes
+    readonly mode: 'read' | 'write'
+    readonly limits: IndexLimits
+  },
 ) {
-  let active = createRecentEvents(through)
+  const { keys, frozen, flusher, tree, mode, limits } = parts
+  let active = createRecentEvents(through, keys)
   let recent: readonly RecentEvents[] = [active]
   let mark: (() => JournalMark) | undefined
   const freeze = (at: () => JournalMark) => {
     frozen.push({ events: active, tree: tree.toWrite(), mark: at() })
-    active = createRecentEvents(active.from + active.count)
+    active = createRecentEvents(active.from + active.count, keys)
     flusher.notify()
   }
   return {

@@ -1,9 +1,9 @@
 import { EvidenceError } from '../../contracts/errors.js'
 import type { PayloadEraser } from '../erasure.js'
-import type { AppendRequest, EventStore, RecordedEvent } from '../event-store.js'
+import type { AppendRequest, EventStore, Receipt, RecordedEvent } from '../event-store.js'
 import { checkRawLeaf, type RawLeafWriter } from '../raw-leaf.js'
 import type { CommitQueue } from './commit-queue.js'
-import { checkRequests, prepareRequests } from './draft-check.js'
+import { checkRequests, createRequestTaker } from './draft-check.js'
 import type { JournalIndex } from './journal-index.js'
 import type { PatchedFiles } from './patched-files.js'
 import { createPayloadEraser } from './payload-eraser.js'
@@ -27,10 +27,16 @@ export function createJournalAppends(options: {
   readonly onReadOnly: (reason: EvidenceError) => void
 }): JournalAppends {
   const { queue } = options
-  const append = async (requests: readonly AppendRequest[]) => {
-    checkRequests(requests)
-    if (queue.sealed !== null) throw queue.sealed
-    return queue.append(prepareRequests(requests))
+  const takeRequests = createRequestTaker()
+  // Not async: one more promise for every append would be felt.
+  const append = (requests: readonly AppendRequest[]): Promise<readonly Receipt[]> => {
+    try {
+      checkRequests(requests)
+      if (queue.sealed !== null) throw queue.sealed
+      return queue.append(takeRequests(requests))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
   const eraser = createPayloadEraser({
     ...options,

@@ -134,61 +134,62 @@ export function decodeGroupFrame(
     : frame
 }
 
-export interface RecordContent {
-  readonly position: number
-  readonly leaf: Uint8Array
-  readonly data: SaltedBytes
-  readonly metadata: SaltedBytes
+/** Lengths of the three parts of the record of an event. */
+export interface RecordLengths {
+  readonly leaf: number
+  readonly data: number
+  readonly metadata: number
 }
 
-export const recordBytes = (record: Omit<RecordContent, 'position'>): number =>
-  recordHeaderBytes +
-  record.leaf.length +
-  payloadHeaderBytes +
-  record.data.bytes.length +
-  record.metadata.bytes.length
+export const recordBytes = ({ leaf, data, metadata }: RecordLengths): number =>
+  recordHeaderBytes + leaf + payloadHeaderBytes + data + metadata
 
-/** Writes a record at `at` of `into`; answers where the next one begins. */
-export function encodeRecord(into: Buffer, at: number, record: RecordContent): number {
-  const leafAt = at + recordHeaderBytes
-  const payloadAt = leafAt + record.leaf.length
-  const end = at + recordBytes(record)
-  recordMagic.copy(into, at)
-  into.writeUInt32LE(record.leaf.length, at + 4)
-  into.writeUInt32LE(end - payloadAt, at + 8)
-  into.writeBigUInt64LE(BigInt(record.position), at + 12)
-  into.set(record.leaf, leafAt)
-  into.writeUInt32LE(
-    crc32c(into.subarray(leafAt, payloadAt), crc32c(into.subarray(at, at + 20))),
-    at + 20,
-  )
-  into.writeUInt32LE(whole, payloadAt + 4)
-  into.writeUInt32LE(record.data.bytes.length, payloadAt + 8)
-  into.writeUInt32LE(record.metadata.bytes.length, payloadAt + 12)
-  into.set(record.data.salt, payloadAt + 16)
-  into.set(record.metadata.salt, payloadAt + 48)
-  into.set(record.data.bytes, payloadAt + payloadHeaderBytes)
-  into.set(record.metadata.bytes, payloadAt + payloadHeaderBytes + record.data.bytes.length)
-  into.writeUInt32LE(crc32c(into.subarray(payloadAt + 4, end)), payloadAt)
-  return end
-}
+export const rawRecordBytes = (leafBytes: number): number => recordHeaderBytes + leafBytes
 
-export const rawRecordBytes = (leaf: Uint8Array): number => recordHeaderBytes + leaf.length
+/** Offsets in a payload block. */
+export const saltsAt = 16
+const low = 0x1_0000_0000
 
-/** Writes the record of a raw leaf at `at` of `into`; answers where the next one begins. */
-export function encodeRawRecord(
+function writeRecordHeader(
   into: Buffer,
   at: number,
-  { position, leaf }: { readonly position: number; readonly leaf: Uint8Array },
-): number {
-  const leafAt = at + recordHeaderBytes
-  rawMagic.copy(into, at)
-  into.writeUInt32LE(leaf.length, at + 4)
-  into.writeUInt32LE(0, at + 8)
-  into.writeBigUInt64LE(BigInt(position), at + 12)
-  into.set(leaf, leafAt)
-  into.writeUInt32LE(crc32c(leaf, crc32c(into.subarray(at, at + 20))), at + 20)
-  return leafAt + leaf.length
+  magic: Buffer,
+  { leaf, payload, position }: { leaf: number; payload: number; position: number },
+): void {
+  magic.copy(into, at)
+  into.writeUInt32LE(leaf, at + 4)
+  into.writeUInt32LE(payload, at + 8)
+  into.writeUInt32LE(position % low, at + 12)
+  into.writeUInt32LE(Math.floor(position / low), at + 16)
+}
+
+/** Closes the leaf of a record at `at`, whose header and leaf stand there: writes the checksum. */
+function sealLeaf(into: Buffer, at: number, end: number): void {
+  const front = crc32c(into.subarray(at, at + 20))
+  into.writeUInt32LE(crc32c(into.subarray(at + recordHeaderBytes, end), front), at + 20)
+}
+
+/** Writes headers and checksums of the record at `at`, in which leaf, salts, data and metadata stand already. */
+export function sealRecord(
+  into: Buffer,
+  at: number,
+  position: number,
+  { leaf, data, metadata }: RecordLengths,
+): void {
+  const payload = payloadHeaderBytes + data + metadata
+  const payloadAt = at + recordHeaderBytes + leaf
+  writeRecordHeader(into, at, recordMagic, { leaf, payload, position })
+  sealLeaf(into, at, payloadAt)
+  into.writeUInt32LE(whole, payloadAt + 4)
+  into.writeUInt32LE(data, payloadAt + 8)
+  into.writeUInt32LE(metadata, payloadAt + 12)
+  into.writeUInt32LE(crc32c(into.subarray(payloadAt + 4, payloadAt + payload)), payloadAt)
+}
+
+/** Writes header and checksum of the record of a raw leaf at `at`, in which the leaf stands already. */
+export function sealRawRecord(into: Buffer, at: number, position: number, leaf: number): void {
+  writeRecordHeader(into, at, rawMagic, { leaf, payload: 0, position })
+  sealLeaf(into, at, at + recordHeaderBytes + leaf)
 }
 
 /** Kind and lengths of the record at `at`, or why they cannot be told. */

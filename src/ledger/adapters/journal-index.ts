@@ -1,9 +1,13 @@
-import { hexOf } from '../encoding.js'
 import { boundedCache } from './bounded-cache.js'
 import { createIndexKeys, type IndexKeys } from './index-keys.js'
 import type { RunSet, Soon } from './index-runs.js'
-import { type MarkedPlace, type Place, placeOfEvent, placeOfRaw } from './place-list.js'
-import { type ChainEvent, createRecentEvents, nameKey, type RecentEvents } from './recent-events.js'
+import type { MarkedPlace, Place } from './place-list.js'
+import {
+  createRecentEvents,
+  type IndexedNames,
+  nameKey,
+  type RecentEvents,
+} from './recent-events.js'
 import type { TreeHashes } from './tree-hashes.js'
 
 /** Streams and types whose end is kept in memory. */
@@ -26,8 +30,8 @@ export interface StreamHead {
  */
 export interface JournalIndex {
   readonly size: number
-  /** Adds the event at position `size`. */
-  add(place: Place, event: ChainEvent, leafHash: Uint8Array): void
+  /** Adds the event at position `size`; `leafHash` in hex. */
+  add(place: Place, names: IndexedNames, revision: number, typeSeq: number, leafHash: string): void
   /** Adds a leaf that is none of our events at position `size`: it has a place and nothing else. */
   addRaw(place: Place): void
   positionOf(id: string): Soon<number | undefined>
@@ -75,8 +79,9 @@ export function createJournalIndex(parts: IndexParts): JournalIndex {
     project: string,
     name: string,
   ): Soon<{ readonly number: number; readonly position: number } | undefined> => {
+    const key = nameKey(project, name)
     for (const events of parts.recent()) {
-      const chain = events[kind](project, name)
+      const chain = events[kind](key)
       const position = chain?.positions.at(-1)
       if (chain !== undefined && position !== undefined)
         return { number: chain.first + chain.positions.length - 1, position }
@@ -94,8 +99,9 @@ export function createJournalIndex(parts: IndexParts): JournalIndex {
     number: number,
   ): Soon<number> => {
     const missing = () => new RangeError(`the ${kind} ${name} has no event ${number}`)
+    const key = nameKey(project, name)
     for (const events of parts.recent()) {
-      const chain = events[kind](project, name)
+      const chain = events[kind](key)
       if (chain === undefined || number < chain.first) continue
       const position = chain.positions[number - chain.first]
       if (position === undefined) throw missing()
@@ -111,20 +117,20 @@ export function createJournalIndex(parts: IndexParts): JournalIndex {
     get size() {
       return sizeNow()
     },
-    add(place, event, leafHash) {
-      newest().add(placeOfEvent(place, event), event)
-      const head = { size: event.revision + 1, prev: hexOf(leafHash) }
-      heads.set(nameKey(event.project, event.stream), head)
-      typeSizes.set(nameKey(event.project, event.type), event.typeSeq + 1)
+    add(place, names, revision, typeSeq, leafHash) {
+      newest().add(place, names, revision, typeSeq)
+      heads.set(names.streamKey, { size: revision + 1, prev: leafHash })
+      typeSizes.set(names.typeKey, typeSeq + 1)
     },
-    addRaw: (place) => newest().add(placeOfRaw(place), null),
+    addRaw: (place) => newest().addRaw(place),
     positionOf(id) {
+      const key = keys.ofId(id)
       for (const events of parts.recent()) {
-        const position = events.positionOf(id)
+        const position = events.positionOf(key)
         if (position !== undefined) return position
       }
       if (runs.isEmpty()) return undefined
-      return then(runs.floor(keys.ofId(id), 0), (found) => found?.position)
+      return then(runs.floor(key, 0), (found) => found?.position)
     },
     headOf(project, stream) {
       const name = nameKey(project, stream)
@@ -133,7 +139,7 @@ export function createJournalIndex(parts: IndexParts): JournalIndex {
       return then(lastOf('stream', project, stream), (last): Soon<StreamHead> => {
         if (last === undefined) return { size: 0, prev: null }
         return then(tree.leaf(last.position), (leafHash) => {
-          const head = { size: last.number + 1, prev: hexOf(leafHash) }
+          const head = { size: last.number + 1, prev: Buffer.from(leafHash).toString('hex') }
           // While the disk was read the stream may have grown: what was added since is newer.
           return heads.get(name) ?? (heads.set(name, head), head)
         })
@@ -171,9 +177,10 @@ export function createJournalIndex(parts: IndexParts): JournalIndex {
 
 /** An index that holds everything in memory: for a ledger that is only looked at and has none on disk. */
 export function createMemoryIndex(tree: Pick<TreeHashes, 'leaf'>): JournalIndex {
-  const recent = [createRecentEvents(0)]
+  const keys = createIndexKeys(new Uint8Array(32))
+  const recent = [createRecentEvents(0, keys)]
   return createJournalIndex({
-    keys: createIndexKeys(new Uint8Array(32)),
+    keys,
     runs: { floor: () => undefined, isEmpty: () => true },
     readPlaces: async () => [],
     recent: () => recent,

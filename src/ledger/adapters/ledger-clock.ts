@@ -3,7 +3,7 @@ import { alarmCleared, alarmRaised } from '../../contracts/ledger.js'
 import { encodeFact } from '../facts.js'
 import { nodeCrypto } from '../node-crypto.js'
 import { ledgerProject, ledgerStreamOf } from '../stream-name.js'
-import { type PreparedRequest, prepareRequests } from './draft-check.js'
+import { createRequestTaker, type PreparedRequest } from './draft-check.js'
 
 /** Something about the ledger that a person must look at, as long as it lasts. */
 export interface Alarm {
@@ -44,8 +44,9 @@ export function createLedgerClock(options: {
       }
     : null
 
+  const takeRequests = createRequestTaker()
   const eventOf = (contract: typeof alarmRaised, data: Alarm) =>
-    prepareRequests([
+    takeRequests([
       {
         project: ledgerProject,
         stream: ledgerStream(origin),

@@ -11,7 +11,8 @@ import {
   checkpointIntervalMs,
   createCheckpointPublisher,
 } from './checkpoint-publisher.js'
-import { type CommitQueue, createCommitQueue } from './commit-queue.js'
+import { type CommitQueue, createCommitQueue, overlapEventsMin } from './commit-queue.js'
+import { createDigestThread, type DigestThread } from './digest-thread.js'
 import { type DiskReserve, noReserve, openDiskReserve } from './disk-reserve.js'
 import { findErasure } from './erasure-recovery.js'
 import { createHeadSignal, createReading, type HeadSignal } from './event-pages.js'
@@ -52,6 +53,8 @@ export interface JournalOptions {
   readonly checkpointIntervalMs?: number
   /** A segment that has reached this size is followed by a new one. */
   readonly segmentBytesMax?: number
+  /** When so many events wait, a group is made ready while another is written. Default: `overlapEventsMin`. */
+  readonly overlapEventsMin?: number
   /** Space that is kept for outcomes of what has begun when the disk is full; absent = none. */
   readonly reserveBytes?: number
   readonly indexLimits?: Partial<IndexLimits>
@@ -285,9 +288,10 @@ async function closeAll(
     readonly settled: () => Promise<void>
     readonly head: HeadSignal
     readonly publisher: CheckpointPublisher
+    readonly digests: DigestThread
   },
 ): Promise<void> {
-  const { queue, settled, head, publisher } = running
+  const { queue, settled, head, publisher, digests } = running
   queue.seal(new EvidenceError('SERVICE_NOT_RUNNING', 'the ledger is closed'))
   await settled()
   await queue.drain()
@@ -297,6 +301,7 @@ async function closeAll(
     if (queue.sealed?.code !== 'LEDGER_READ_ONLY') await publisher.flush()
   } finally {
     await publisher.end()
+    await digests.close()
     await closeParts(parts)
   }
 }
@@ -329,16 +334,16 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     makeRoom: (bytes) => reserve.release(bytes),
     onFailure: onReadOnly,
   })
+  const { files, folder } = options
+  const segmentBytes = options.segmentBytesMax ?? segmentBytesMax
+  const writer = createJournalWriter({ files, folder, origin, ...replayed, segmentBytes })
+  const digests = createDigestThread()
   const queue = createCommitQueue({
     ...parts,
     clock,
-    writer: createJournalWriter({
-      files: options.files,
-      folder: options.folder,
-      origin,
-      ...replayed,
-      segmentBytesMax: options.segmentBytesMax ?? segmentBytesMax,
-    }),
+    writer,
+    digests,
+    overlapEventsMin: options.overlapEventsMin ?? overlapEventsMin,
     readEvent,
     onCommit() {
       head.raise()
@@ -357,6 +362,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     onReadOnly,
   })
   let closing: Promise<void> | undefined
+  const running = { queue, settled, head, publisher, digests }
   const ledger: JournalLedger = {
     capabilities,
     vkey: signer.vkey,
@@ -373,7 +379,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     interoperability,
     ...appends,
     ...visibility.over(appends),
-    close: () => (closing ??= closeAll(parts, { queue, settled, head, publisher })),
+    close: () => (closing ??= closeAll(parts, running)),
   }
   return { ledger, flush: () => publisher.flush(), onReadOnly }
 }

@@ -88,14 +88,26 @@ function checksumOf(bytes: Uint8Array, at: number, position: number): number {
   return ~crc >>> 0
 }
 
-export function encodePlace(into: Buffer, at: number, place: MarkedPlace): void {
+/** What the names of an event are marked with; null for a raw leaf. */
+export interface EventMarks {
+  readonly project: number
+  readonly category: number
+  readonly type: number
+}
+
+export function encodePlace(
+  into: Buffer,
+  at: number,
+  place: Place,
+  marks: EventMarks | null,
+): void {
   into.writeUInt32LE(place.segment, at)
   into.writeUInt32LE(place.offset, at + 4)
   into.writeUInt32LE(place.bytes, at + 8)
-  into.writeUInt32LE(place.projectMark, at + 12)
-  into.writeUInt32LE(place.categoryMark, at + 16)
-  into.writeUInt32LE(place.typeMark, at + 20)
-  into.writeUInt32LE(place.raw ? isRaw : 0, at + 24)
+  into.writeUInt32LE(marks?.project ?? 0, at + 12)
+  into.writeUInt32LE(marks?.category ?? 0, at + 16)
+  into.writeUInt32LE(marks?.type ?? 0, at + 20)
+  into.writeUInt32LE(marks === null ? isRaw : 0, at + 24)
 }
 
 /** Puts the checksum behind a place that will stand at `position`. */

@@ -1,7 +1,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { categoryOf } from '../../contracts/identifiers.js'
+import { createIdTable } from './id-table.js'
 import type { IndexKey, IndexKeys } from './index-keys.js'
 import { compareEntries, entryWords, setEntry, type Words } from './index-page.js'
-import { decodePlace, encodePlace, type MarkedPlace, placeBytes, sealPlace } from './place-list.js'
+import {
+  decodePlace,
+  encodePlace,
+  type MarkedPlace,
+  markOf,
+  type Place,
+  placeBytes,
+  sealPlace,
+} from './place-list.js'
 
 /** The positions of the events of one stream or type, in order; the first has the number `first`. */
 interface Chain {
@@ -9,15 +19,19 @@ interface Chain {
   readonly positions: number[]
   readonly project: string
   readonly name: string
+  /** What places of its events are marked with: the category of a stream, the type. */
+  readonly mark: number
+  readonly projectMark: number
 }
 
-export interface ChainEvent {
+/** The names of an event; `streamKey` and `typeKey` are its `nameKey`s. */
+export interface IndexedNames {
   readonly id: string
   readonly project: string
   readonly stream: string
-  readonly revision: number
+  readonly streamKey: string
   readonly type: string
-  readonly typeSeq: number
+  readonly typeKey: string
 }
 
 /** What the index knows of the latest events, in memory until it is written as a run. */
@@ -25,39 +39,62 @@ export interface RecentEvents {
   /** Position of the first event here. */
   readonly from: number
   readonly count: number
-  add(place: MarkedPlace, event: ChainEvent | null): void
-  positionOf(id: string): number | undefined
-  stream(project: string, stream: string): Chain | undefined
-  type(project: string, type: string): Chain | undefined
+  add(place: Place, names: IndexedNames, revision: number, typeSeq: number): void
+  addRaw(place: Place): void
+  /** `id` is the key of the id. */
+  positionOf(id: IndexKey): number | undefined
+  /** By `nameKey`. */
+  stream(key: string): Chain | undefined
+  type(key: string): Chain | undefined
   placeOf(position: number): MarkedPlace
   /** Bytes of all places with their checksums. */
-  sealedPlaces(): Uint8Array
+  places(): Uint8Array
   /** All entries in their order, and how many different keys they have. Lets others run in between. */
-  sorted(keys: IndexKeys): Promise<{ readonly words: Words; readonly keys: number }>
+  sorted(): Promise<{ readonly words: Words; readonly keys: number }>
 }
 
 /** Neither a project nor a name holds a control character, so the key is unique. */
 export const nameKey = (project: string, name: string): string => `${project}\n${name}`
 
-export function createRecentEvents(from: number): RecentEvents {
-  const ids = new Map<string, number>()
+export const namesOf = ({
+  id,
+  project,
+  stream,
+  type,
+}: Pick<IndexedNames, 'id' | 'project' | 'stream' | 'type'>): IndexedNames => ({
+  id,
+  project,
+  stream,
+  streamKey: nameKey(project, stream),
+  type,
+  typeKey: nameKey(project, type),
+})
+
+export function createRecentEvents(from: number, keys: IndexKeys): RecentEvents {
+  const ids = createIdTable()
   const streams = new Map<string, Chain>()
   const types = new Map<string, Chain>()
   let places = Buffer.alloc(256 * placeBytes)
   let count = 0
 
-  const link = (
-    chains: Map<string, Chain>,
-    project: string,
-    name: string,
-    number: number,
-    position: number,
-  ) => {
-    const key = nameKey(project, name)
-    const chain = chains.get(key)
-    if (chain === undefined)
-      chains.set(key, { first: number, positions: [position], project, name })
-    else chain.positions.push(position)
+  const begin = (project: string, name: string, marked: string, first: number): Chain => ({
+    first,
+    positions: [],
+    project,
+    name,
+    mark: markOf(marked),
+    projectMark: markOf(project),
+  })
+  /** Makes room for one more place; `places` may be another buffer afterwards. */
+  const nextPlace = (): number => {
+    if ((count + 1) * placeBytes > places.length) {
+      const grown = Buffer.alloc(places.length * 2)
+      grown.set(places)
+      places = grown
+    }
+    const at = count * placeBytes
+    count += 1
+    return at
   }
 
   return {
@@ -65,29 +102,35 @@ export function createRecentEvents(from: number): RecentEvents {
     get count() {
       return count
     },
-    add(place, event) {
+    add(place, { id, project, stream, streamKey, type, typeKey }, revision, typeSeq) {
       const position = from + count
-      if ((count + 1) * placeBytes > places.length) {
-        const grown = Buffer.alloc(places.length * 2)
-        grown.set(places)
-        places = grown
-      }
-      encodePlace(places, count * placeBytes, place)
-      count += 1
-      if (event === null) return
-      ids.set(event.id, position)
-      link(streams, event.project, event.stream, event.revision, position)
-      link(types, event.project, event.type, event.typeSeq, position)
+      let inStream = streams.get(streamKey)
+      if (inStream === undefined)
+        streams.set(streamKey, (inStream = begin(project, stream, categoryOf(stream), revision)))
+      let ofType = types.get(typeKey)
+      if (ofType === undefined) types.set(typeKey, (ofType = begin(project, type, type, typeSeq)))
+      const marks = { project: ofType.projectMark, category: inStream.mark, type: ofType.mark }
+      const at = nextPlace()
+      encodePlace(places, at, place, marks)
+      sealPlace(places, at, position)
+      ids.add(keys.ofId(id), position - from)
+      inStream.positions.push(position)
+      ofType.positions.push(position)
     },
-    positionOf: (id) => ids.get(id),
-    stream: (project, stream) => streams.get(nameKey(project, stream)),
-    type: (project, type) => types.get(nameKey(project, type)),
+    addRaw(place) {
+      const at = nextPlace()
+      encodePlace(places, at, place, null)
+      sealPlace(places, at, from + count - 1)
+    },
+    positionOf(id) {
+      const at = ids.get(id)
+      return at === undefined ? undefined : from + at
+    },
+    stream: (key) => streams.get(key),
+    type: (key) => types.get(key),
     placeOf: (position) => decodePlace(places, (position - from) * placeBytes),
-    sealedPlaces() {
-      for (let at = 0; at < count; at += 1) sealPlace(places, at * placeBytes, from + at)
-      return places.subarray(0, count * placeBytes)
-    },
-    async sorted(keys) {
+    places: () => places.subarray(0, count * placeBytes),
+    async sorted() {
       const entries = ids.size + lengthOf(streams) + lengthOf(types)
       const words = new Uint32Array(entries * entryWords)
       let at = 0
@@ -96,8 +139,8 @@ export function createRecentEvents(from: number): RecentEvents {
         at += entryWords
       }
       const pause = pauses()
-      for (const [id, position] of ids) {
-        put(keys.ofId(id), 0, position)
+      for (const [key, position] of ids.entries()) {
+        put(key, 0, from + position)
         if (pause.isDue()) await nextTurn()
       }
       for (const [chains, keyOf] of [
@@ -127,31 +170,41 @@ const pauses = () => {
   return { isDue: () => (steps = (steps + 1) % pauseEvery) === 0 }
 }
 
-const buckets = 64
+const bucketBits = 6
+const buckets = 2 ** bucketBits
+/** Beside 31 bits of the key a number has room for so many entries. */
+const sortedEntriesMax = 2 ** 22
 
 /**
  * Sorts entries, whose keys are spread evenly, in steps of a few milliseconds: first by the top bits
- * of the key, then each part natively by the next 40 bits with the place in the part behind them.
+ * of the key, then each part natively by the first 31 with the place of the entry behind them.
  */
 async function sortEntries(words: Words): Promise<Words> {
-  const parts: number[][] = Array.from({ length: buckets }, () => [])
-  for (let at = 0; at < words.length; at += entryWords) parts[(words[at] ?? 0) >>> 26]?.push(at)
+  const entries = words.length / entryWords
+  if (entries > sortedEntriesMax) throw new RangeError(`${entries} entries are too many to sort`)
+  const bucketOf = (entry: number) => (words[entry * entryWords] ?? 0) >>> (32 - bucketBits)
+  /** Where each bucket ends; counted first, then moved down to where it begins. */
+  const ends = new Uint32Array(buckets)
+  const move = (bucket: number, by: number): number => (ends[bucket] = (ends[bucket] ?? 0) + by)
+  for (let entry = 0; entry < entries; entry += 1) move(bucketOf(entry), 1)
+  for (let bucket = 1; bucket < buckets; bucket += 1) move(bucket, ends[bucket - 1] ?? 0)
+  const order = new Float64Array(entries)
+  const begins = ends
+  for (let entry = entries - 1; entry >= 0; entry -= 1) {
+    const key = (words[entry * entryWords] ?? 0) >>> 1
+    order[move(bucketOf(entry), -1)] = key * sortedEntriesMax + entry
+  }
   const sorted = new Uint32Array(words.length)
-  let to = 0
-  for (const part of parts) {
-    const order = new Float64Array(part.length)
-    for (const [i, at] of part.entries()) {
-      const prefix = ((words[at] ?? 0) & 0x3ffffff) * 32 + ((words[at + 1] ?? 0) >>> 27)
-      order[i] = prefix * 0x400000 + i
+  for (let bucket = 0; bucket < buckets; bucket += 1) {
+    const from = begins[bucket] ?? 0
+    const end = begins[bucket + 1] ?? entries
+    order.subarray(from, end).sort()
+    for (let i = from; i < end; i += 1) {
+      const at = ((order[i] ?? 0) % sortedEntriesMax) * entryWords
+      for (let word = 0; word < entryWords; word += 1)
+        sorted[i * entryWords + word] = words[at + word] ?? 0
     }
-    order.sort()
-    const from = to
-    for (const value of order) {
-      const at = part[value % 0x400000] ?? 0
-      sorted.set(words.subarray(at, at + entryWords), to)
-      to += entryWords
-    }
-    settleTies(sorted, from, to)
+    settleTies(sorted, from * entryWords, end * entryWords)
     await nextTurn()
   }
   return sorted

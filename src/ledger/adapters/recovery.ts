@@ -9,6 +9,7 @@ import type { JournalMark } from './index-flush.js'
 import type { IndexStore } from './index-store.js'
 import { encodeSegmentHeader, isFlaw, segmentHeaderBytes } from './journal-format.js'
 import type { KeptCheckpoint, KeptCheckpoints } from './kept-checkpoints.js'
+import { namesOf } from './recent-events.js'
 import { findFrame, type FlawAt, type PlacedRecord, recordsOf, scanGroups } from './segment-scan.js'
 import {
   damaged,
@@ -55,7 +56,7 @@ export class IndexUnfit extends Error {}
 
 const leafMark = Buffer.alloc(1)
 export const leafHashOf = (leaf: Uint8Array): Buffer =>
-  hash('sha256', Buffer.concat([leafMark, leaf]), 'buffer')
+  Buffer.from(hash('sha256', Buffer.concat([leafMark, leaf]), 'binary'), 'latin1')
 
 /** Reads a leaf whose checksum was checked: it is what `leafTextOf` wrote. */
 export const trustedLeaf = (text: string): Leaf =>
@@ -237,8 +238,10 @@ function createFold({ store, kept }: ReplayOptions) {
       const leafHash = leafHashOf(record.leaf)
       index.add(
         { segment: segment.number, offset: record.offset, bytes: record.bytes },
-        { ...leaf, revision: Number(leaf.revision), typeSeq: Number(leaf.type_seq) },
-        leafHash,
+        namesOf(leaf),
+        Number(leaf.revision),
+        Number(leaf.type_seq),
+        leafHash.toString('hex'),
       )
       tree.append(leafHash)
       if (next?.size === tree.size) await compareNext(segment.name, record.offset)

@@ -1,37 +1,32 @@
 import { EvidenceError } from '../../contracts/errors.js'
-import type { Leaf } from '../../contracts/leaf.js'
-import { equalBytes, hexOf, utf8 } from '../encoding.js'
+import { equalBytes } from '../encoding.js'
 import type { ExpectedRevision, Receipt, RecordedEvent } from '../event-store.js'
-import { leafTextOf } from '../leaf.js'
-import type { PreparedEvent, PreparedRequest } from './draft-check.js'
-import type { StreamHead } from './journal-index.js'
-import { nameKey } from './recent-events.js'
-import { leafHashOf } from './recovery.js'
+import type { PreparedEvent, PreparedRequest, PreparedTarget } from './draft-check.js'
+import { createLeafBlanks, type LeafBlank } from './leaf-blank.js'
 
 /** One event with its place: what becomes a record. */
 export interface SequencedEvent {
   readonly position: number
   readonly revision: number
   readonly typeSeq: number
-  readonly leaf: Leaf
-  readonly leafBytes: Uint8Array
-  readonly leafHash: Uint8Array
+  readonly blank: LeafBlank
+  /** Which leaf of the group is the event before it in its stream; -1 when none of them is. */
+  readonly prevInGroup: number
   readonly prepared: PreparedEvent
 }
 
 /** A leaf that is no event, with its place. */
 export interface SequencedRaw {
   readonly position: number
-  readonly leafBytes: Uint8Array
-  readonly leafHash: Uint8Array
+  readonly raw: Uint8Array
 }
 
 export type SequencedLeaf = SequencedEvent | SequencedRaw
 
 export type Outcome = { readonly receipts: readonly Receipt[] } | { readonly error: EvidenceError }
 
-/** An event that stands under an id already: on disk, or earlier in the same group. */
-interface Taken {
+/** An event that stands under an id already: on disk, or in a group that is on its way there. */
+export interface Taken {
   readonly project: string
   readonly stream: string
   readonly type: string
@@ -53,17 +48,31 @@ export interface GroupSequencer {
 
 export const cursorOf = (position: number): string => String(position)
 
+/** The end of a stream while a group is sequenced; `inGroup` is its last leaf there, -1 = none. */
+export interface GroupHead {
+  size: number
+  prev: string | null
+  inGroup: number
+}
+
+/** The next `type_seq` of a type while a group is sequenced. */
+export interface GroupType {
+  size: number
+}
+
 /**
  * What a group must know of the ledger. It is read before, so that sequencing itself never waits and
- * requests of one group see each other. Streams and types are named by `nameKey`.
+ * requests of one group see each other; heads and types grow with the group. Their keys are `nameKey`s.
  */
 export interface Known {
   /** Number of durable events: the first position of the group. */
   readonly size: number
-  /** The durable events whose ids the group uses again. */
-  readonly stored: ReadonlyMap<string, RecordedEvent>
-  readonly heads: ReadonlyMap<string, StreamHead>
-  readonly typeSizes: ReadonlyMap<string, number>
+  /** The events before the group whose ids it uses again. */
+  readonly stored: ReadonlyMap<string, Taken>
+  readonly heads: ReadonlyMap<string, GroupHead>
+  readonly types: ReadonlyMap<string, GroupType>
+  /** The events of the group itself by id, as they get their places. */
+  readonly added: Map<string, SequencedEvent>
 }
 
 const knownOf = <Value>(known: ReadonlyMap<string, Value>, key: string): Value => {
@@ -73,79 +82,61 @@ const knownOf = <Value>(known: ReadonlyMap<string, Value>, key: string): Value =
 }
 
 export function createGroupSequencer(known: Known, timeMs: number): GroupSequencer {
-  const time = new Date(timeMs).toISOString()
+  const blankOf = createLeafBlanks(new Date(timeMs).toISOString())
   const leaves: SequencedLeaf[] = []
-  const byId = new Map<string, SequencedEvent>()
-  const streamHeads = new Map<string, { size: number; prev: string | null }>()
-  const typeSizes = new Map<string, number>()
-
-  const headOf = (project: string, stream: string) => {
-    const key = nameKey(project, stream)
-    const present = streamHeads.get(key)
-    if (present !== undefined) return present
-    const head = { ...knownOf(known.heads, key) }
-    streamHeads.set(key, head)
-    return head
-  }
+  const { added, stored } = known
 
   const takenBy = (id: string): Taken | undefined => {
-    const inGroup = byId.get(id)
-    if (inGroup !== undefined)
-      return takenOf(inGroup.leaf, inGroup.position, inGroup.prepared.draft.data)
-    const event = known.stored.get(id)
-    return event === undefined
-      ? undefined
-      : takenOf(event.leaf, event.position, event.data?.bytes ?? null)
+    const inGroup = added.get(id)
+    return inGroup === undefined ? stored.get(id) : takenInGroup(inGroup)
   }
 
   const place = (prepared: PreparedEvent): Receipt => {
-    const { project, stream, draft } = prepared
-    const head = headOf(project, stream)
-    const typeKey = nameKey(project, draft.type)
-    const typeSeq = typeSizes.get(typeKey) ?? knownOf(known.typeSizes, typeKey)
-    const leaf: Leaf = {
-      actor: draft.actor,
-      content_type: draft.contentType,
-      data_sha256: prepared.dataSha256,
-      id: draft.id,
-      metadata_sha256: prepared.metadataSha256,
-      prev: head.prev,
-      project,
-      revision: String(head.size),
-      stream,
-      time,
-      type: draft.type,
-      type_seq: String(typeSeq),
-      version: draft.version,
-      writer: draft.writer,
-    }
-    const leafBytes = utf8(leafTextOf(leaf))
-    const leafHash = leafHashOf(leafBytes)
+    const head = knownOf(known.heads, prepared.streamKey)
+    const type = knownOf(known.types, prepared.typeKey)
     const position = known.size + leaves.length
     const revision = head.size
-    const event = { position, revision, typeSeq, leaf, leafBytes, leafHash, prepared }
-    leaves.push(event)
-    byId.set(draft.id, event)
-    typeSizes.set(typeKey, typeSeq + 1)
+    const typeSeq = type.size
+    const prevInGroup = head.inGroup
+    const prev = prevInGroup === -1 ? head.prev : undefined
+    const blank = blankOf(prepared, revision, typeSeq, prev)
+    const event = { position, revision, typeSeq, blank, prevInGroup, prepared }
     head.size += 1
-    head.prev = hexOf(leafHash)
-    const cursor = cursorOf(position)
-    return { id: draft.id, stream, revision, cursor, position, repeated: false, erased: false }
+    head.inGroup = leaves.length
+    type.size += 1
+    leaves.push(event)
+    added.set(prepared.id, event)
+    return {
+      id: prepared.id,
+      stream: prepared.stream,
+      revision,
+      cursor: cursorOf(position),
+      position,
+      repeated: false,
+      erased: false,
+    }
+  }
+
+  /** Law 7: ids before revisions, or a retry would meet the revision that its first try made. */
+  const takenIn = (request: PreparedRequest): readonly (Taken | undefined)[] | undefined => {
+    const isTaken = ({ id }: PreparedEvent) => added.has(id) || stored.has(id)
+    return request.events.some(isTaken)
+      ? request.events.map((event) => takenBy(event.id))
+      : undefined
   }
 
   return {
     leaves,
-    placeRaw(leafBytes) {
+    placeRaw(raw) {
       const position = known.size + leaves.length
-      leaves.push({ position, leafBytes, leafHash: leafHashOf(leafBytes) })
+      leaves.push({ position, raw })
       return position
     },
     sequence(request, refusal = null) {
-      // Law 7: ids before revisions, or a retry would meet the revision that its first try made.
-      const taken = request.events.map(({ draft }) => takenBy(draft.id))
-      if (taken.some((other) => other !== undefined)) return repeat(request, taken)
-      for (const target of request.streams) {
-        const { size } = headOf(target.project, target.stream)
+      const taken = takenIn(request)
+      if (taken !== undefined) return repeat(request, taken)
+      for (const target of request.targets) {
+        const { size } = knownOf(known.heads, target.streamKey)
         if (!isExpected(target.expected, size)) return { error: conflict(target, size) }
       }
       if (refusal !== null) return { error: refusal }
@@ -154,34 +145,39 @@ export function createGroupSequencer(known: Known, timeMs: number): GroupSequenc
   }
 }
 
-const takenOf = (leaf: Leaf, position: number, data: Uint8Array | null): Taken => ({
+export const takenInGroup = ({ prepared, revision, position }: SequencedEvent): Taken => ({
+  ...prepared,
+  revision,
+  position,
+})
+
+export const takenOnDisk = ({ leaf, position, data }: RecordedEvent): Taken => ({
   project: leaf.project,
   stream: leaf.stream,
   type: leaf.type,
   contentType: leaf.content_type,
   revision: Number(leaf.revision),
   position,
-  data,
+  data: data?.bytes ?? null,
 })
 
 /** Answers the original receipts when every event is the same one again. */
 function repeat(request: PreparedRequest, taken: readonly (Taken | undefined)[]): Outcome {
   const receipts: Receipt[] = []
   for (const [i, prepared] of request.events.entries()) {
-    const { draft } = prepared
     const first = taken[i]
     const difference =
       first === undefined
         ? 'of the request is new, though others of it are known'
         : differenceOf(prepared, first)
     if (first === undefined || difference !== undefined) {
-      const error = new EvidenceError('EVENT_ID_REUSED', `the event ${draft.id} ${difference}`, {
-        details: { id: draft.id },
+      const error = new EvidenceError('EVENT_ID_REUSED', `the event ${prepared.id} ${difference}`, {
+        details: { id: prepared.id },
       })
       return { error }
     }
     receipts.push({
-      id: draft.id,
+      id: prepared.id,
       stream: first.stream,
       revision: first.revision,
       cursor: cursorOf(first.position),
@@ -193,13 +189,13 @@ function repeat(request: PreparedRequest, taken: readonly (Taken | undefined)[])
   return { receipts }
 }
 
-function differenceOf({ project, stream, draft }: PreparedEvent, first: Taken): string | undefined {
-  if (first.project !== project || first.stream !== stream)
+function differenceOf(event: PreparedEvent, first: Taken): string | undefined {
+  if (first.project !== event.project || first.stream !== event.stream)
     return 'stands on the ledger in another stream'
-  if (first.type !== draft.type) return 'stands on the ledger with another type'
-  if (first.contentType !== draft.contentType)
+  if (first.type !== event.type) return 'stands on the ledger with another type'
+  if (first.contentType !== event.contentType)
     return 'stands on the ledger with another content type'
-  if (first.data !== null && !equalBytes(first.data, draft.data))
+  if (first.data !== null && !equalBytes(first.data, event.data))
     return 'stands on the ledger with other data'
   return undefined
 }
@@ -210,10 +206,7 @@ const isExpected = (expected: ExpectedRevision, size: number): boolean =>
   (expected === 'exists' && size > 0) ||
   (typeof expected === 'number' && expected === size - 1)
 
-function conflict(
-  { project, stream, expected }: PreparedRequest['streams'][number],
-  size: number,
-): EvidenceError {
+function conflict({ project, stream, expected }: PreparedTarget, size: number): EvidenceError {
   const actual = size === 0 ? null : size - 1
   return new EvidenceError(
     'REVISION_CONFLICT',

@@ -20,7 +20,8 @@ import {
 } from './index-page.js'
 
 const magic = Buffer.from('FLRUN01\n', 'latin1')
-const formatVersion = 1
+/** Version 1 had another filter. */
+const formatVersion = 2
 const headBytes = 64
 /** First entry of a page: its key and number; the two words behind are not used. */
 export const firstWords = entryWords

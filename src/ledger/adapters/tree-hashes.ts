@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { EvidenceError } from '../../contracts/errors.js'
 import { batchSubtrees } from '../batch-proof.js'
 import { consistencySubtrees, inclusionSubtrees, splitOf, type Subtree } from '../merkle.js'
+import { nodeCrypto } from '../node-crypto.js'
 import { boundedCache } from './bounded-cache.js'
 
 const hashBytes = 32
@@ -38,8 +39,8 @@ export interface TreeWrite {
  */
 export interface TreeHashes {
   readonly size: number
-  /** Takes the next leaf; nodes are hashed when somebody asks for them, or by `fold`. */
-  append(leafHash: Uint8Array): void
+  /** Takes the hashes of the next leaves; nodes are hashed when somebody asks for them, or by `fold`. */
+  append(leafHashes: Uint8Array): void
   /** Hashes the nodes of full tiles: for a moment in which nobody waits. */
   fold(): void
   leaf(index: number): Uint8Array | Promise<Uint8Array>
@@ -63,7 +64,7 @@ export interface TreeHashes {
 
 /** A tile with its inner nodes, hashed as far as somebody asked: 256 hashes, the 128 above them, up to the root. */
 interface TileNodes {
-  readonly nodes: Uint8Array
+  readonly nodes: Buffer
   used: number
   /** How many nodes of each row are there. */
   readonly built: number[]
@@ -78,7 +79,7 @@ interface Level {
 }
 
 const emptyTile = (): TileNodes => ({
-  nodes: new Uint8Array((2 * width - 1) * hashBytes),
+  nodes: Buffer.alloc((2 * width - 1) * hashBytes),
   used: 0,
   built: new Array<number>(tileLevels + 1).fill(0),
 })
@@ -93,11 +94,13 @@ function tileFrom(hashes: Uint8Array): TileNodes {
 
 const hashesIn = ({ nodes, used }: TileNodes): Uint8Array => nodes.subarray(0, used * hashBytes)
 
+const emptyRoot = nodeCrypto.sha256(new Uint8Array(0))
+
 const node = Buffer.alloc(1 + 2 * hashBytes, 1)
 function nodeOf(left: Uint8Array, right: Uint8Array): Uint8Array {
   node.set(left, 1)
   node.set(right, 1 + hashBytes)
-  return hash('sha256', node, 'buffer')
+  return nodeCrypto.sha256(node)
 }
 
 const rowAt = (bits: number): number => 2 * width - ((2 * width) >> bits)
@@ -110,7 +113,7 @@ function nodeIn(tile: TileNodes, bits: number, index: number): Uint8Array {
     for (let at = built[row] ?? 0; at < used >> row; at += 1) {
       const pair = (below + 2 * at) * hashBytes
       node.set(nodes.subarray(pair, pair + 2 * hashBytes), 1)
-      nodes.set(hash('sha256', node, 'buffer'), (rowAt(row) + at) * hashBytes)
+      nodes.write(hash('sha256', node, 'binary'), (rowAt(row) + at) * hashBytes, 'latin1')
       built[row] = at + 1
     }
   }
@@ -132,15 +135,21 @@ export function createTreeHashes(
   const cache = boundedCache<string, TileNodes>(cachedTilesMax)
   const owed: { readonly level: number; readonly tile: TileNodes }[] = []
 
-  const push = (number: number, value: Uint8Array) => {
+  /** Appends hashes to a level, tile by tile. */
+  const push = (number: number, hashes: Uint8Array) => {
     const level = (levels[number] ??= emptyLevel())
-    level.edge.nodes.set(value, level.edge.used * hashBytes)
-    level.edge.used += 1
-    if (level.edge.used < width) return
-    owed.push({ level: number, tile: level.edge })
-    level.unwritten.set(level.full, level.edge)
-    level.full += 1
-    level.edge = emptyTile()
+    for (let from = 0; from < hashes.length;) {
+      const room = (width - level.edge.used) * hashBytes
+      const some = hashes.subarray(from, from + room)
+      level.edge.nodes.set(some, level.edge.used * hashBytes)
+      level.edge.used += some.length / hashBytes
+      from += some.length
+      if (level.edge.used < width) continue
+      owed.push({ level: number, tile: level.edge })
+      level.unwritten.set(level.full, level.edge)
+      level.full += 1
+      level.edge = emptyTile()
+    }
   }
   const fold = () => {
     for (let next = owed.shift(); next !== undefined; next = owed.shift())
@@ -212,7 +221,7 @@ export function createTreeHashes(
     get size() {
       return sizeNow()
     },
-    append: (leafHash) => push(0, leafHash),
+    append: (leafHashes) => push(0, leafHashes),
     fold,
     leaf(index) {
       if (index >= sizeNow()) throw new RangeError(`there is no leaf ${index}`)
@@ -225,11 +234,11 @@ export function createTreeHashes(
     root() {
       fold()
       const size = sizeNow()
-      return size === 0 ? hash('sha256', '', 'buffer') : Uint8Array.from(rootFrom(0, size))
+      return size === 0 ? emptyRoot : Uint8Array.from(rootFrom(0, size))
     },
     async rootOf(size) {
       checkSize(size)
-      if (size === 0) return hash('sha256', '', 'buffer')
+      if (size === 0) return emptyRoot
       fold()
       return hashOf({ start: 0, end: size })
     },
