@@ -10,7 +10,7 @@ import { EvidenceError } from './contracts/errors.js'
 import { ledgerStream } from './ledger/adapters/ledger-clock.js'
 import { diskReserveBytes } from './ledger/adapters/disk-reserve.js'
 import { type JournalLedger, openJournal } from './ledger/adapters/open-journal.js'
-import { openKeyFile } from './ledger/adapters/key-file.js'
+import { keyFiles } from './ledger/adapters/key-file.js'
 import type { RawLeafWriter } from './ledger/raw-leaf.js'
 import type { SealedHeads } from './ledger/sealed-heads.js'
 import type { WitnessedCheckpoints } from './ledger/witnessed.js'
@@ -74,8 +74,7 @@ export async function openLedger(
     reserveBytes: diskReserveBytes,
     ...(config.origin === undefined ? {} : { origin: config.origin }),
     interoperability: config.interoperability,
-    signerFor: (origin, mayCreate) =>
-      openKeyFile(join(folder.keys, 'checkpoint.key'), origin, mayCreate),
+    keys: keyFiles(join(folder.keys, 'checkpoint.key')),
     onAlarm: ({ alarm }, change) => log.warn('ledger alarm', { alarm, change }),
     onReadOnly: ({ code }) => log.error('the ledger became read-only', { code }),
     onIndexRebuild: (reason) => log.warn('the index of the ledger is made anew', { reason }),

@@ -16,7 +16,7 @@ const Instant = z.iso
 export const completeness =
   ({ ledger, heads }: ApiParts): FastifyPluginAsyncZod =>
   async (app) => {
-    const parts = { reader: ledger, proofs: ledger, heads, vkeys: [ledger.vkey] }
+    const parts = { reader: ledger, proofs: ledger, heads }
 
     app.get(
       '/v1/streams/:stream/proof',

@@ -119,7 +119,7 @@ export const events =
           .type('application/json')
           .header('content-disposition', `attachment; filename="${event.leaf.id}.proof.json"`)
         const under = provingUnder(ledger, witnessed, request.query.witnessed)
-        return proofOf(event, under, [ledger.vkey, ...(witnessed?.vkeys ?? [])])
+        return proofOf(event, under, ledger.keys, witnessed?.vkeys)
       },
     )
 
@@ -138,7 +138,8 @@ export const events =
         void reply
           .type('text/plain; charset=utf-8')
           .header('content-disposition', `attachment; filename="${leaf.id}.tlog-proof"`)
-        return tlogProofOf(position, provingUnder(ledger, witnessed, request.query.witnessed))
+        const under = provingUnder(ledger, witnessed, request.query.witnessed)
+        return tlogProofOf(position, under, ledger.keys)
       },
     )
   }

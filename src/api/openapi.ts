@@ -11,6 +11,7 @@ const noParts: ApiParts = {
     capabilities: { sequencedOnAppend: true, multiStreamAtomic: true },
     origin: 'fractalops.local/0000000000000000',
     vkey: '',
+    keys: [],
     size: unused,
     find: unused,
     lastRevision: unused,

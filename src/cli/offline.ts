@@ -5,11 +5,9 @@ import type { Config } from '../runtime/config.js'
 /** A ledger that no process writes, opened to be looked at. */
 export interface OfflineLedger {
   readonly reader: EventReader
-  readonly proofs: Omit<ProofSource, 'vkey'>
+  readonly proofs: ProofSource
   /** The map of its last seal. */
   readonly heads: SealedHeads
-  /** Every key that signed it, oldest first. */
-  readonly vkeys: readonly string[]
   close(): Promise<void>
 }
 

@@ -92,7 +92,7 @@ const wantedEvent = (id: string, witnessed: boolean): Wanted => ({
   subject: { event: id },
   fileName: `${id}.proof.json`,
   path: `/v1/events/${encodeURIComponent(id)}/proof${witnessed ? '?witnessed=true' : ''}`,
-  offline: async ({ reader, proofs, vkeys }) => {
+  offline: async ({ reader, proofs }) => {
     if (witnessed)
       throw new EvidenceError(
         'CHECKPOINT_NOT_WITNESSED',
@@ -100,7 +100,7 @@ const wantedEvent = (id: string, witnessed: boolean): Wanted => ({
       )
     const event = await reader.find(id)
     if (event === undefined) throw new EvidenceError('EVENT_NOT_FOUND', `there is no event ${id}`)
-    return proofOf(event, proofs, vkeys)
+    return proofOf(event, proofs, proofs.keys)
   },
 })
 

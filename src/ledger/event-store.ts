@@ -1,5 +1,6 @@
 import type { Leaf } from '../contracts/leaf.js'
 import type { Writer } from '../contracts/identifiers.js'
+import type { LedgerKey } from './signing-keys.js'
 import type { StreamMetadataRecord } from './stream-metadata.js'
 
 /** One event as its writer hands it over: already checked against its contract and encoded. */
@@ -176,8 +177,10 @@ export interface PublishedCheckpoint {
 /** The proving half of the ledger. */
 export interface ProofSource {
   readonly origin: string
-  /** C2SP verifier key that signs present checkpoints. */
+  /** C2SP verifier key that signs present checkpoints: the last of `keys`. */
   readonly vkey: string
+  /** Every key that signed this ledger, each with its term, oldest first. */
+  readonly keys: readonly LedgerKey[]
   /** The latest published checkpoint. */
   checkpoint(): PublishedCheckpoint
   /** The first published checkpoint whose size is above `position`; waits for it at most `timeoutMs`. */

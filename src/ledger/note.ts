@@ -158,13 +158,20 @@ function parseSignatureLine(line: string): NoteSignature {
   return { name, keyId: hexOf(blob.subarray(0, 4)), signature: blob.slice(4) }
 }
 
-/** Signs a note text with one key. */
-export async function signNote(text: string, signer: NoteSigner, sha256: Sha256): Promise<string> {
-  const { keyId, type } = parseVkey(sha256, signer.vkey)
-  if (type !== ed25519Note) throw malformed(`the key of ${signer.name} is that of a witness`)
+/** Signs a note text with one key, or with several in this order. */
+export async function signNote(
+  text: string,
+  signers: NoteSigner | readonly [NoteSigner, ...NoteSigner[]],
+  sha256: Sha256,
+): Promise<string> {
   checkText(text)
-  const signature = await signer.sign(utf8(text))
-  return formatNote({ text, signatures: [{ name: signer.name, keyId, signature }] })
+  const signatures: NoteSignature[] = []
+  for (const signer of 'sign' in signers ? [signers] : signers) {
+    const { keyId, type } = parseVkey(sha256, signer.vkey)
+    if (type !== ed25519Note) throw malformed(`the key of ${signer.name} is that of a witness`)
+    signatures.push({ name: signer.name, keyId, signature: await signer.sign(utf8(text)) })
+  }
+  return formatNote({ text, signatures })
 }
 
 /** Signs the text of a checkpoint as a witness does; the signer's key must be one of a cosigner. */

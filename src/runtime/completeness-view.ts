@@ -29,10 +29,8 @@ const coveringTimeoutMs = 10_000
 /** What completeness is proven from: the log, its tree, and the map of its last seal. */
 export interface CompletenessParts {
   readonly reader: Pick<EventReader, 'readLog' | 'readStream' | 'lastRevision' | 'size'>
-  readonly proofs: Pick<ProofSource, 'checkpoint' | 'checkpointCovering' | 'proveBatch'>
+  readonly proofs: Pick<ProofSource, 'keys' | 'checkpoint' | 'checkpointCovering' | 'proveBatch'>
   readonly heads: SealedHeads
-  /** Every key that signed this ledger. */
-  readonly vkeys: readonly string[]
 }
 
 const placed = ({ position, leafText }: RecordedEvent): PlacedLeaf => ({
@@ -213,7 +211,7 @@ async function leavesSince(
 }
 
 async function checkpointParts(
-  { proofs, vkeys }: CompletenessParts,
+  { proofs }: CompletenessParts,
   {
     sealed,
     since,
@@ -234,7 +232,12 @@ async function checkpointParts(
     since: since?.map(({ leafText }) => leafText) ?? null,
     nodes: nodes.map(base64Of),
     checkpoint: checkpoint.note,
-    keys: [...keysOf(checkpoint.note, vkeys)],
+    keys: [
+      ...keysOf(
+        checkpoint.note,
+        proofs.keys.map(({ vkey }) => vkey),
+      ),
+    ],
   }
 }
 

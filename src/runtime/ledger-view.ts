@@ -12,7 +12,12 @@ export const readingView = (ledger: EventStore & ProofSource & TileSource): Ledg
   Object.freeze<LedgerView>({
     capabilities: ledger.capabilities,
     origin: ledger.origin,
-    vkey: ledger.vkey,
+    get vkey() {
+      return ledger.vkey
+    },
+    get keys() {
+      return ledger.keys
+    },
     size: () => ledger.size(),
     find: (id) => ledger.find(id),
     lastRevision: (project, stream, hidden) => ledger.lastRevision(project, stream, hidden),

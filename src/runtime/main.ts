@@ -282,7 +282,6 @@ export const offline: Offline = {
       reader: view,
       proofs: view,
       heads: sealed.heads,
-      vkeys: view.vkeys,
       async close() {
         await sealed.close()
         await view.close()

@@ -1,28 +1,46 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { EvidenceError } from '../contracts/errors.js'
+import { keyCreated } from '../contracts/ledger.js'
 import type { ProofSource, PublishedCheckpoint, RecordedEvent } from '../ledger/event-store.js'
+import { nodeCrypto } from '../ledger/node-crypto.js'
 import { parseNote } from '../ledger/note.js'
 import { buildProofFile } from '../ledger/proof-file.js'
+import { keyStreamOf, type LedgerKey, presentKey } from '../ledger/signing-keys.js'
 import { formatTlogProof } from '../ledger/tlog-proof.js'
 import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
 
 const coveringTimeoutMs = 10_000
 
 /**
- * The proof file of one event, under the first checkpoint that covers it; waits for that checkpoint
- * if it is not published yet. `vkeys` are the keys that ever signed this ledger.
+ * The proof file of one event, under the first checkpoint that covers it and that its key signed; waits
+ * for that checkpoint if it is not published yet. `witnesses` are the keys of others that may have signed.
  *
  * @throws EvidenceError TREE_RANGE, LEDGER_READ_ONLY.
  */
 export async function proofOf(
   event: RecordedEvent,
-  proofs: Pick<ProofSource, 'checkpointCovering' | 'proveInclusion'>,
-  vkeys: readonly string[],
+  proofs: Proving,
+  keys: readonly LedgerKey[],
+  witnesses: readonly string[] = [],
 ): Promise<string> {
-  const { note, size } = await proofs.checkpointCovering(event.position, coveringTimeoutMs)
+  const vkeys = [...keys.map(({ vkey }) => vkey), ...witnesses]
+  const { note, size } = await covering(event.position, proofs, keyOf(event, keys))
   const path = await proofs.proveInclusion(event.position, size)
   return buildProofFile(event, path, note, keysOf(note, vkeys))
 }
+
+/**
+ * Whose checkpoint an event is proven under. The present key's: who meets the ledger now knows no other. What
+ * tells of a key stands under the checkpoint with which that key took over: whoever trusts either of
+ * the two that signed it can go on to the other.
+ */
+const keyOf = ({ leaf }: RecordedEvent, keys: readonly LedgerKey[]): LedgerKey =>
+  (leaf.type === keyCreated.type && leaf.writer === 'ledger'
+    ? keys.find(({ vkey }) => leaf.stream === keyStreamOf(nodeCrypto.sha256, vkey))
+    : undefined) ?? presentKey(keys)
+
+const covering = (position: number, proofs: Proving, { signingFrom }: LedgerKey) =>
+  proofs.checkpointCovering(Math.max(position, signingFrom - 1), coveringTimeoutMs)
 
 /**
  * The same without the event: the C2SP tlog-proof of its leaf. Whoever verifies it brings the leaf.
@@ -31,9 +49,10 @@ export async function proofOf(
  */
 export async function tlogProofOf(
   position: number,
-  proofs: Pick<ProofSource, 'checkpointCovering' | 'proveInclusion'>,
+  proofs: Proving,
+  keys: readonly LedgerKey[],
 ): Promise<string> {
-  const { note, size } = await proofs.checkpointCovering(position, coveringTimeoutMs)
+  const { note, size } = await covering(position, proofs, presentKey(keys))
   const path = await proofs.proveInclusion(position, size)
   return formatTlogProof({ index: position, path, checkpointNote: note })
 }

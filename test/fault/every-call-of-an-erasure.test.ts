@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import t from 'tap'
 import { EvidenceError } from '../../src/contracts/errors.js'
 import { fsck } from '../../src/ledger/adapters/fsck.js'
-import { openKeyFile } from '../../src/ledger/adapters/key-file.js'
+import { keyFiles } from '../../src/ledger/adapters/key-file.js'
 import { openJournal, openJournalReadOnly } from '../../src/ledger/adapters/open-journal.js'
 import { utf8 } from '../../src/ledger/encoding.js'
 import type { EventReader } from '../../src/ledger/event-store.js'
@@ -33,8 +33,7 @@ const open = (files: FilePort, folder: string) =>
     files,
     now,
     checkpointIntervalMs: 0,
-    signerFor: (origin, mayCreate) =>
-      openKeyFile(`${folder}-keys/checkpoint.key`, origin, mayCreate, files),
+    keys: keyFiles(`${folder}-keys/checkpoint.key`, files),
   })
 
 async function erase(files: FilePort, folder: string): Promise<boolean> {

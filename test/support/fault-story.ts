@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { EvidenceError } from '../../src/contracts/errors.js'
 import type { FilePort } from '../../src/ledger/adapters/file-port.js'
 import { fsck } from '../../src/ledger/adapters/fsck.js'
-import { openKeyFile } from '../../src/ledger/adapters/key-file.js'
+import { keyFiles } from '../../src/ledger/adapters/key-file.js'
 import { type JournalLedger, openJournal } from '../../src/ledger/adapters/open-journal.js'
 import { equalBytes, utf8 } from '../../src/ledger/encoding.js'
 import type {
@@ -96,8 +96,7 @@ const open = (files: FilePort, folder: string) =>
     checkpointIntervalMs: 0,
     overlapEventsMin: 1,
     // In a folder of its own, as in the product.
-    signerFor: (origin, mayCreate) =>
-      openKeyFile(`${folder}-keys/checkpoint.key`, origin, mayCreate, files),
+    keys: keyFiles(`${folder}-keys/checkpoint.key`, files),
   })
 
 /** Opens the ledger, tells the story and closes; whatever fails on the way is not told to `told`. */

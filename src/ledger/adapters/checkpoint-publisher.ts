@@ -3,9 +3,10 @@ import { EvidenceError } from '../../contracts/errors.js'
 import { formatCheckpoint } from '../checkpoint.js'
 import type { PublishedCheckpoint } from '../event-store.js'
 import { nodeCrypto } from '../node-crypto.js'
-import { type NoteSigner, signNote } from '../note.js'
+import { signNote } from '../note.js'
 import { isUndoneDiskFull } from './file-port.js'
 import type { KeptCheckpoints } from './kept-checkpoints.js'
+import type { LedgerKeys } from './ledger-keys.js'
 import type { TreeHashes } from './tree-hashes.js'
 
 /** The first append after a pause is covered at once; under load a checkpoint follows at this pace. */
@@ -21,6 +22,11 @@ export interface CheckpointPublisher {
   notify(): void
   /** Publishes now what is not yet covered; used on open and close. */
   flush(): Promise<void>
+  /**
+   * The waiting key takes over with a checkpoint that both sign; nothing is published beside. What fails
+   * here leaves the ledger read-only: the next start finishes the change.
+   */
+  changeKey(): Promise<void>
   /** Publishes nothing any more; resolves when what was under way is done. */
   end(): Promise<void>
   /** Waits for a checkpoint with more than `size` leaves. @throws EvidenceError LEDGER_BUSY, LEDGER_READ_ONLY. */
@@ -37,14 +43,14 @@ export function createCheckpointPublisher(options: {
   readonly origin: string
   readonly tree: TreeHashes
   readonly kept: KeptCheckpoints
-  readonly signer: NoteSigner
+  readonly keys: LedgerKeys
   readonly latest: PublishedCheckpoint | undefined
   readonly intervalMs: number
   /** Gives up some of the disk reserve; false when there is none. */
   readonly makeRoom: (bytes: number) => Promise<boolean>
   readonly onFailure: (reason: EvidenceError) => void
 }): CheckpointPublisher {
-  const { origin, tree, kept, signer, intervalMs } = options
+  const { origin, tree, kept, keys, intervalMs } = options
   let latest = options.latest
   let failure: EvidenceError | null = null
   let running: Promise<void> | null = null
@@ -54,13 +60,33 @@ export function createCheckpointPublisher(options: {
   const publish = async () => {
     const size = tree.size
     if (latest?.size === size) return
-    const root = tree.root()
-    const note = await signNote(formatCheckpoint({ origin, size, root }), signer, nodeCrypto.sha256)
-    const checkpoint = { origin, size, root, note }
+    await show(size, tree.root(), keys.signer)
+  }
+
+  const show = async (size: number, root: Uint8Array, signers: Parameters<typeof signNote>[1]) => {
+    const text = formatCheckpoint({ origin, size, root })
+    const checkpoint = {
+      origin,
+      size,
+      root,
+      note: await signNote(text, signers, nodeCrypto.sha256),
+    }
     // If we stop before it is kept, nobody saw it and the next start signs the same or a larger tree.
     await kept.append(checkpoint)
     latest = checkpoint
     for (const waiter of waiters) if (size > waiter.size) waiter.resolve()
+  }
+
+  const change = async () => {
+    const { signer, next } = keys
+    if (next === undefined)
+      throw new EvidenceError('KEY_FILE_INVALID', 'no key waits to follow the present one')
+    if (latest === undefined || !keys.hasSigned(latest.note)) {
+      const [size, root] = [tree.size, tree.root()]
+      await keys.name(size)
+      await show(size, root, [signer, next])
+    }
+    await keys.takeOver()
   }
 
   /** What is on the ledger is worth its checkpoint: on a full disk it comes out of the reserve. */
@@ -99,8 +125,13 @@ export function createCheckpointPublisher(options: {
     running = null
   }
 
+  const throwFailure = () => {
+    if (failure !== null) throw failure
+  }
+
   const notify = () => {
-    if (failure === null && !ended) running ??= run()
+    // With nothing to publish `run` would be over before it is noted as running.
+    if (failure === null && !ended && latest?.size !== tree.size) running ??= run()
   }
 
   return {
@@ -120,6 +151,19 @@ export function createCheckpointPublisher(options: {
           { cause },
         )
       })
+    },
+    async changeKey() {
+      while (running !== null) await running
+      throwFailure()
+      if (keys.next === undefined) return change()
+      running = change()
+        .catch(fail)
+        .finally(() => {
+          running = null
+        })
+      await running
+      throwFailure()
+      notify()
     },
     async end() {
       ended = true

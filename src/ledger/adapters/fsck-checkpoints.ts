@@ -1,10 +1,11 @@
 import { join } from 'node:path'
 import { type Checkpoint, parseSignedCheckpoint } from '../checkpoint.js'
 import { nodeCrypto } from '../node-crypto.js'
-import { parseVkey, verifyNote } from '../note.js'
+import { verifyNote } from '../note.js'
+import { keysAt } from '../signing-keys.js'
 import type { FilePort, LedgerFile } from './file-port.js'
 import type { Tell } from './fsck-report.js'
-import { framesOf, type KeptFrame } from './kept-checkpoints.js'
+import { checkpointsFile, framesOf, type KeptFrame } from './kept-checkpoints.js'
 import type { LedgerIdentity } from './ledger-folder.js'
 
 export interface PlacedCheckpoint extends Checkpoint {
@@ -39,7 +40,7 @@ export async function openCheckpointCursor(options: CursorOptions): Promise<Chec
   const { files, folder, name, identity, after } = options
   if (!(await files.list(folder)).includes(name)) return emptyCursor
   const file = await files.open(join(folder, name), 'read')
-  const keys = identity.keys.map((vkey) => parseVkey(nodeCrypto.sha256, vkey))
+  const checkBridge = createBridgeCheck(identity.keys)
   const tell = (offset: number, flaw: string) => options.tell(name, offset, null, flaw)
   const lastSize = await sizeOfLast(file)
   const frames = framesOf(file, ({ offset, kind }) => {
@@ -53,7 +54,12 @@ export async function openCheckpointCursor(options: CursorOptions): Promise<Chec
     try {
       const { note: signed, checkpoint } = parseSignedCheckpoint(note)
       const isPassed = checkpoint.size <= after && after > 0
-      if (!isPassed) verifyNote(nodeCrypto, signed, keys)
+      const keys = keysAt(nodeCrypto.sha256, identity.keys, checkpoint.size)
+      const signatures = isPassed
+        ? signed.signatures.length
+        : verifyNote(nodeCrypto, signed, keys).length
+      if (name === checkpointsFile)
+        checkBridge(checkpoint.size, signatures, (flaw) => tell(offset, flaw))
       if (checkpoint.origin !== identity.origin)
         tell(offset, `it is a checkpoint of ${checkpoint.origin}`)
       if (checkpoint.size < size) {
@@ -88,6 +94,19 @@ export async function openCheckpointCursor(options: CursorOptions): Promise<Chec
     },
     lastSize,
     close: () => file.close(),
+  }
+}
+
+/** Where one key followed another, both signed a checkpoint before the later one signed any larger. */
+function createBridgeCheck(keys: LedgerIdentity['keys']) {
+  const bridged = new Set<number>()
+  return (size: number, signatures: number, tell: (flaw: string) => void) => {
+    if (signatures > 1) bridged.add(size)
+    for (const { vkey, signingFrom } of keys.slice(1)) {
+      if (signingFrom >= size || bridged.has(signingFrom)) continue
+      bridged.add(signingFrom)
+      tell(`no checkpoint before it is signed by ${vkey} and the key that it followed`)
+    }
   }
 }
 

@@ -18,7 +18,7 @@ export interface KeptCheckpoint extends PublishedCheckpoint {
  */
 export interface KeptCheckpoints {
   readonly last: KeptCheckpoint | undefined
-  /** The first checkpoint with more than `size` leaves. @throws EvidenceError JOURNAL_DAMAGED. */
+  /** The first checkpoint with more than `size` leaves; of several with one size the last, which most keys signed. @throws EvidenceError JOURNAL_DAMAGED. */
   firstAfter(size: number): Promise<KeptCheckpoint | undefined>
   /** All with more than `size` leaves, oldest first. @throws EvidenceError JOURNAL_DAMAGED. */
   after(size: number): AsyncGenerator<KeptCheckpoint>
@@ -248,8 +248,12 @@ function keptOver(
       return last
     },
     async firstAfter(size) {
-      for await (const checkpoint of after(size)) return checkpoint
-      return undefined
+      let found: KeptCheckpoint | undefined
+      for await (const checkpoint of after(size)) {
+        if (found !== undefined && checkpoint.size !== found.size) break
+        found = checkpoint
+      }
+      return found
     },
     after,
     async append(checkpoint) {

@@ -21,7 +21,7 @@ export function proofsOf(
     latest(): PublishedCheckpoint
     waitBeyond(position: number, timeoutMs: number): Promise<void>
   },
-): Omit<ProofSource, 'vkey'> {
+): Omit<ProofSource, 'vkey' | 'keys'> {
   return {
     origin,
     checkpoint: () => published.latest(),

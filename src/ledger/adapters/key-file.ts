@@ -10,6 +10,7 @@ import { EvidenceError } from '../../contracts/errors.js'
 import { base64Of, bytesOfBase64, concatBytes } from '../encoding.js'
 import { nodeCrypto } from '../node-crypto.js'
 import { ed25519Note, formatVkey, keyIdOf, type KeyType, type NoteSigner } from '../note.js'
+import type { SigningKeys } from '../signing-keys.js'
 import { type FilePort, nodeFiles, replaceFile } from './file-port.js'
 
 const keyHead = 'PRIVATE+KEY+'
@@ -47,6 +48,36 @@ export async function openKeyFile(
   // If we stop before the rename, the next start finds no key and makes another: none was used yet.
   await replaceFile(files, path, Buffer.from(formatKey(privateKey, name, type)))
   return signerOf(privateKey, name, type)
+}
+
+/** The keys of a ledger in files: the present one at `path`, the one that waits beside it. */
+export function keyFiles(
+  path: string,
+  files: FilePort = nodeFiles,
+): SigningKeys & {
+  /** Makes the key that is to follow, or finds the one that was made. @throws EvidenceError KEY_FILE_INVALID. */
+  prepareNext(origin: string): Promise<NoteSigner>
+} {
+  const nextPath = `${path}.next`
+  return {
+    present: (origin, mayCreate) => openKeyFile(path, origin, mayCreate, files),
+    async next(origin) {
+      const text = await readKey(files, nextPath)
+      if (text === undefined) return undefined
+      // Who made it may have been killed before its name was synced.
+      await files.syncFolder(dirname(path))
+      return parseKey(nextPath, text, origin, ed25519Note)
+    },
+    async advance() {
+      await files.rename(nextPath, path)
+      await files.syncFolder(dirname(path))
+    },
+    async prepareNext(origin) {
+      // The name of the key before must not be lost to that of this one.
+      await files.syncFolder(dirname(path))
+      return openKeyFile(nextPath, origin, true, files)
+    },
+  }
 }
 
 async function readKey(files: FilePort, path: string): Promise<string | undefined> {

@@ -3,7 +3,20 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { EvidenceError } from '../../contracts/errors.js'
 import { VerifierKey } from '../../contracts/ledger.js'
+import type { LedgerKey } from '../signing-keys.js'
 import { type FilePort, replaceFile } from './file-port.js'
+
+const keysMax = 1_024
+
+/** A key of the ledger; one that signs from the beginning is written as its text alone. */
+const Key = z.union([
+  VerifierKey.transform((vkey): LedgerKey => ({ vkey, signingFrom: 0 })),
+  z
+    .strictObject({ vkey: VerifierKey, signing_from: z.int().min(0) })
+    .transform(({ vkey, signing_from: signingFrom }): LedgerKey => ({ vkey, signingFrom })),
+])
+const writtenKey = ({ vkey, signingFrom }: LedgerKey) =>
+  signingFrom === 0 ? vkey : { vkey, signing_from: signingFrom }
 
 /** What `ledger.json` in the folder says: whose ledger this is, and which keys signed it so far. */
 const Identity = z.strictObject({
@@ -11,7 +24,13 @@ const Identity = z.strictObject({
   // eslint-disable-next-line no-control-regex -- control characters are what is refused
   origin: z.string().regex(/^[^\s+\u0000-\u001f]{1,256}$/u),
   /** Oldest first; empty until the creation of the ledger has come so far. */
-  keys: z.array(VerifierKey).max(1024),
+  keys: z
+    .array(Key)
+    .max(keysMax)
+    .refine(
+      (keys) => keys.every((key, i) => key.signingFrom >= (keys[i - 1]?.signingFrom ?? 0)),
+      'keys in the order in which they sign',
+    ),
   /** There when the ledger was created for interoperability: it takes raw leaves and its tiles are public. */
   interoperability: z.literal(true).optional(),
 })
@@ -42,7 +61,11 @@ export const writeIdentity = (
   folder: string,
   identity: LedgerIdentity,
 ): Promise<void> =>
-  replaceFile(files, join(folder, fileName), Buffer.from(`${JSON.stringify(identity)}\n`))
+  replaceFile(
+    files,
+    join(folder, fileName),
+    Buffer.from(`${JSON.stringify({ ...identity, keys: identity.keys.map(writtenKey) })}\n`),
+  )
 
 /** The identity of the folder; a folder without one becomes a new ledger, if nothing of another is in it. */
 export async function claimFolder(

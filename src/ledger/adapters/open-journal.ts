@@ -3,8 +3,15 @@ import { EvidenceError } from '../../contracts/errors.js'
 import type { EventReader, EventStore, ProofSource, PublishedCheckpoint } from '../event-store.js'
 import { nodeCrypto } from '../node-crypto.js'
 import type { PayloadEraser } from '../erasure.js'
-import { type NoteSigner, parseNote, parseVkey, verifyNote } from '../note.js'
+import { parseNote, verifyNote } from '../note.js'
 import type { RawLeafWriter } from '../raw-leaf.js'
+import {
+  type KeyChange,
+  keysAt,
+  type LedgerKey,
+  presentKey,
+  type SigningKeys,
+} from '../signing-keys.js'
 import type { TileSource } from '../tiles.js'
 import {
   type CheckpointPublisher,
@@ -21,10 +28,11 @@ import { type FolderLock, lockFolder } from './folder-lock.js'
 import { createJournalAppends } from './journal-appends.js'
 import type { JournalIndex } from './journal-index.js'
 import { createJournalWriter, segmentBytesMax } from './journal-writer.js'
-import { openKeyFile } from './key-file.js'
+import { keyFiles } from './key-file.js'
+import { type LedgerKeys, openLedgerKeys } from './ledger-keys.js'
 import { type KeptCheckpoints, keptDamage, openKeptCheckpoints } from './kept-checkpoints.js'
 import { type Alarm, createLedgerClock } from './ledger-clock.js'
-import { claimFolder, type LedgerIdentity, readIdentity, writeIdentity } from './ledger-folder.js'
+import { claimFolder, readIdentity } from './ledger-folder.js'
 import { createLeafReader } from './leaf-reader.js'
 import { proofsOf, publishedOf } from './kept-proofs.js'
 import { type PatchedFiles, patchedFiles } from './patched-files.js'
@@ -44,8 +52,8 @@ export interface JournalOptions {
   readonly interoperability?: boolean
   /** Clock in milliseconds since 1970. */
   readonly now: () => number
-  /** Gives the signer named `origin`; `mayCreate` is true only for a new ledger. Default: `checkpoint.key` in the folder. */
-  readonly signerFor?: (origin: string, mayCreate: boolean) => Promise<NoteSigner>
+  /** Where the keys are that sign checkpoints. Default: `checkpoint.key` in the folder. */
+  readonly keys?: SigningKeys
   readonly onAlarm?: (alarm: Alarm, change: 'raised' | 'cleared') => void
   /** Called once when a failed write or sync made the ledger read-only. */
   readonly onReadOnly?: (reason: EvidenceError) => void
@@ -65,7 +73,7 @@ export interface JournalOptions {
 
 /** The embedded ledger. */
 export interface JournalLedger
-  extends EventStore, ProofSource, TileSource, RawLeafWriter, PayloadEraser {
+  extends EventStore, ProofSource, TileSource, RawLeafWriter, PayloadEraser, KeyChange {
   /** Whether the ledger was created for interoperability; only then it takes raw leaves. */
   readonly interoperability: boolean
   /** Alarms that last. */
@@ -87,8 +95,6 @@ export type Positions = Pick<
 
 /** A ledger that is only looked at. */
 export interface JournalView extends EventReader, ProofSource {
-  /** Every key that signed this ledger, oldest first. */
-  readonly vkeys: readonly string[]
   readonly positions: Positions
   close(): Promise<void>
 }
@@ -110,13 +116,11 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
   let opened: Parts | undefined
   try {
     const claimed = await claimFolder(files, folder, options)
-    const signerFor =
-      options.signerFor ??
-      ((name, mayCreate) => openKeyFile(join(folder, 'checkpoint.key'), name, mayCreate, files))
-    const signer = await signerFor(claimed.origin, claimed.keys.length === 0)
-    const identity = await withKey(files, folder, claimed, signer)
+    const signingKeys = options.keys ?? keyFiles(join(folder, 'checkpoint.key'), files)
+    const keys = await openLedgerKeys(files, folder, claimed, signingKeys)
+    const { identity } = keys
     kept = await openKeptCheckpoints(files, folder, identity.origin, 'write')
-    const latest = latestOf(kept, identity)
+    const latest = latestOf(kept, keys.history)
     reserve = await openDiskReserve({ files, folder, bytes: options.reserveBytes ?? 0 })
     const erasure = await findErasure(patched, folder)
     // Filled below: the index may fail to write as soon as it is open.
@@ -130,10 +134,11 @@ export async function openJournal(options: JournalOptions): Promise<JournalLedge
       onFailure: (cause) => failLater(cause),
       onRebuild: options.onIndexRebuild ?? (() => undefined),
     })
-    opened = { patched, lock, signer, identity, kept, latest, reserve, store, replayed }
+    opened = { patched, lock, keys, kept, latest, reserve, store, replayed }
     const ledger = assemble({ ...options, files }, opened)
     failLater = (cause) => ledger.onReadOnly(indexFailed(cause))
     await erasure?.settle(store.index)
+    if (keys.unfinished) await ledger.ledger.changeKey()
     await ledger.flush()
     return ledger.ledger
   } catch (error) {
@@ -159,8 +164,7 @@ export async function openJournalReadOnly(options: {
   const patched = patchedFiles(options.files ?? nodeFiles)
   const { files } = patched
   const identity = await readIdentity(files, folder)
-  const vkey = identity?.keys.at(-1)
-  if (identity === undefined || vkey === undefined) {
+  if (identity === undefined || identity.keys.length === 0) {
     throw new EvidenceError('DATA_FOLDER_INVALID', `there is no ledger in ${folder}`)
   }
   const lock = await lockFolder(folder, 'shared')
@@ -168,7 +172,7 @@ export async function openJournalReadOnly(options: {
   try {
     kept = await openKeptCheckpoints(files, folder, identity.origin, 'read')
     const open = kept
-    const latest = latestOf(kept, identity)
+    const latest = latestOf(kept, identity.keys)
     const erasure = await findErasure(patched, folder)
     const { store, replayed } = await openStateView({
       files,
@@ -195,8 +199,8 @@ export async function openJournalReadOnly(options: {
     })
     return {
       capabilities,
-      vkey,
-      vkeys: identity.keys,
+      keys: identity.keys,
+      vkey: presentKey(identity.keys).vkey,
       positions: index,
       size: () => index.size,
       ...createReading(index, records, head, visibility),
@@ -218,42 +222,16 @@ export async function openJournalReadOnly(options: {
 
 const capabilities = { sequencedOnAppend: true, multiStreamAtomic: true }
 
-/** Notes the key of the signer in the identity, first or after a change, before it signs anything. */
-async function withKey(
-  files: FilePort,
-  folder: string,
-  identity: LedgerIdentity,
-  signer: NoteSigner,
-): Promise<LedgerIdentity> {
-  if (signer.name !== identity.origin) {
-    throw new EvidenceError(
-      'KEY_FILE_INVALID',
-      `the signer is named ${signer.name}, the ledger ${identity.origin}`,
-    )
-  }
-  if (identity.keys.includes(signer.vkey)) return identity
-  if (identity.keys.length > 0) {
-    throw new EvidenceError(
-      'KEY_FILE_INVALID',
-      `the key ${signer.vkey} is not one that signed this ledger before`,
-    )
-  }
-  const keyed = { ...identity, keys: [signer.vkey] }
-  await writeIdentity(files, folder, keyed)
-  return keyed
-}
-
-/** The last kept checkpoint; its signature must be that of a key of this ledger. */
+/** The last kept checkpoint; it must be signed by a key of this ledger in its term. */
 function latestOf(
   { last }: KeptCheckpoints,
-  identity: LedgerIdentity,
+  keys: readonly LedgerKey[],
 ): PublishedCheckpoint | undefined {
   if (last === undefined) return undefined
-  const keys = identity.keys.map((vkey) => parseVkey(nodeCrypto.sha256, vkey))
   try {
-    verifyNote(nodeCrypto, parseNote(last.note), keys)
+    verifyNote(nodeCrypto, parseNote(last.note), keysAt(nodeCrypto.sha256, keys, last.size))
   } catch (cause) {
-    throw keptDamage(last.offset, 'no key of this ledger signed the last checkpoint', cause)
+    throw keptDamage(last.offset, 'no key of its time signed the last checkpoint', cause)
   }
   return publishedOf(last)
 }
@@ -261,8 +239,7 @@ function latestOf(
 interface Parts {
   readonly patched: PatchedFiles
   readonly lock: FolderLock
-  readonly signer: NoteSigner
-  readonly identity: LedgerIdentity
+  readonly keys: LedgerKeys
   readonly kept: KeptCheckpoints
   readonly latest: PublishedCheckpoint | undefined
   readonly reserve: DiskReserve
@@ -312,11 +289,25 @@ const clockOf = (
   { lastTimeMs, clockAlarm }: Replayed,
 ) => createLedgerClock({ origin, now, lastTimeMs, raised: clockAlarm, onAlarm })
 
+const publisherOf = (
+  options: JournalOptions,
+  parts: Parts,
+  onFailure: (reason: EvidenceError) => void,
+) =>
+  createCheckpointPublisher({
+    ...parts,
+    origin: parts.keys.identity.origin,
+    tree: parts.store.tree,
+    intervalMs: options.checkpointIntervalMs ?? checkpointIntervalMs,
+    makeRoom: (bytes) => parts.reserve.release(bytes),
+    onFailure,
+  })
+
 function assemble(options: JournalOptions & { readonly files: FilePort }, parts: Parts) {
-  const { signer, identity, kept, reserve, store, replayed } = parts
+  const { keys, kept, store, replayed } = parts
   const { index, tree } = store
   const { segments } = replayed
-  const { origin, interoperability = false } = identity
+  const { origin, interoperability = false } = keys.identity
   const head = createHeadSignal(() => index.size)
   const records = createRecordReader(index, segments)
   const readEvent = (position: number) => records.read(position)
@@ -326,14 +317,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     queue.seal(reason)
     options.onReadOnly?.(reason)
   }
-  const publisher = createCheckpointPublisher({
-    ...parts,
-    origin,
-    tree,
-    intervalMs: options.checkpointIntervalMs ?? checkpointIntervalMs,
-    makeRoom: (bytes) => reserve.release(bytes),
-    onFailure: onReadOnly,
-  })
+  const publisher = publisherOf(options, parts, onReadOnly)
   const { files, folder } = options
   const segmentBytes = options.segmentBytesMax ?? segmentBytesMax
   const writer = createJournalWriter({ files, folder, origin, ...replayed, segmentBytes })
@@ -365,7 +349,16 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
   const running = { queue, settled, head, publisher, digests }
   const ledger: JournalLedger = {
     capabilities,
-    vkey: signer.vkey,
+    get vkey() {
+      return keys.signer.vkey
+    },
+    get keys() {
+      return keys.history
+    },
+    get nextVkey() {
+      return keys.next?.vkey ?? null
+    },
+    changeKey: () => publisher.changeKey(),
     cut: replayed.cut,
     positions: index,
     size: () => index.size,
