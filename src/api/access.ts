@@ -9,7 +9,7 @@ export type Access = 'open' | 'reading' | readonly AccessRole[]
 
 export const proposers: Access = ['proposer']
 export const approvers: Access = ['approver']
-export const recorders: Access = ['proposer', 'operator', 'workflow']
+export const recorders: readonly AccessRole[] = ['proposer', 'operator', 'workflow']
 export const intakes: Access = ['intake']
 export const administrators: Access = ['administrator']
 export const policyPublishers: Access = ['administrator', 'policy-admin']

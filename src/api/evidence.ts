@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import type * as z from 'zod'
-import { contractOf } from '../contracts/catalog.js'
 import { EvidenceError } from '../contracts/errors.js'
 import type { EventContract } from '../contracts/event.js'
 import { EvidenceResponse, type EvidenceResult } from '../contracts/http.js'
@@ -14,6 +13,7 @@ import type { Principal } from '../proposals/proposal.js'
 import { isJsonType } from '../runtime/event-view.js'
 import { principalOf, recorders } from './access.js'
 import { type Arrival, type CloudEvent, readCloudEvents } from './cloud-events.js'
+import { contractFor } from './evidence-contract.js'
 import { readJson } from './json-body.js'
 import type { ApiCounters } from './metrics.js'
 import type { ApiParts } from './parts.js'
@@ -38,29 +38,6 @@ function metadataOf({ attributes }: CloudEvent): EventMetadata {
     ...(causationid === undefined ? {} : { causation_id: causationid }),
     ...(traceparent === undefined ? {} : { traceparent }),
   }
-}
-
-/** Through this entrance come facts about evidence and events of clients; nothing else, whatever the token. */
-function contractFor(event: CloudEvent): EventContract | undefined {
-  const contract = contractOf(event.attributes.type)
-  if (
-    contract === undefined ||
-    (contract.writer === 'recording' && contract.category === 'evidence')
-  )
-    return contract
-  const details = { type: contract.type, writer: contract.writer }
-  if (contract.writer !== 'recording') {
-    throw new EvidenceError(
-      'WRITER_REFUSED',
-      `${contract.type} is appended only by the writer "${contract.writer}", never by a request`,
-      { details },
-    )
-  }
-  throw new EvidenceError(
-    'WRITER_REFUSED',
-    `${contract.type} is recorded by the requests of its own resource, not as evidence`,
-    { details },
-  )
 }
 
 async function recordEvidence(
@@ -141,7 +118,7 @@ async function appendClient(
 
 async function take(parts: ApiParts, principal: Principal, arrival: Arrival): Promise<Result> {
   const event = arrival.read()
-  const contract = contractFor(event)
+  const contract = contractFor(event.attributes.type)
   const [receipt] =
     contract === undefined
       ? await appendClient(parts, principal, event)

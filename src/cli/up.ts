@@ -9,6 +9,7 @@ const flags = {
   http: { type: 'string' },
   warehouse: { type: 'string' },
   temporal: { type: 'string' },
+  grpc: { type: 'string' },
   components: { type: 'string' },
   policies: { type: 'string' },
   'install-temporal': { type: 'boolean' },
@@ -22,7 +23,7 @@ const flags = {
 export const up: Command = {
   name: 'up',
   usage:
-    '[--data DIR] [--http HOST:PORT] [--warehouse HOST:PORT] [--temporal HOST:PORT] [--components A,B] [--policies DIR] [--install-temporal] [--interoperability] [--witness HOST:PORT] [--witness-state DIR] [--known CHECKPOINT] [--accept-rollback]',
+    '[--data DIR] [--http HOST:PORT] [--warehouse HOST:PORT] [--temporal HOST:PORT] [--grpc HOST:PORT] [--components A,B] [--policies DIR] [--install-temporal] [--interoperability] [--witness HOST:PORT] [--witness-state DIR] [--known CHECKPOINT] [--accept-rollback]',
   summary: 'Start the service and stay until Ctrl-C',
   async run(args, context) {
     const { values } = readArgs(args, flags)

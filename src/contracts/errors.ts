@@ -64,7 +64,10 @@ export const errorTable = {
     kind: 'missing',
     remedy: 'Check the id; "fractalops events" lists what is recorded.',
   },
-  STREAM_INVALID: { kind: 'invalid', remedy: 'Name the stream <category>-<id>; "$" is reserved.' },
+  STREAM_INVALID: {
+    kind: 'invalid',
+    remedy: 'Name the stream <category>-<id>, or any name without "$" at its beginning.',
+  },
   STREAM_NOT_FOUND: {
     kind: 'missing',
     remedy: 'Check the stream name; "fractalops events" lists what is recorded.',

@@ -13,9 +13,13 @@ export interface Fact<Data = unknown> {
   readonly metadata?: EventMetadata
   /**
    * The JSON bytes in which somebody else wrote the data: kept as they are, and they alone are
-   * checked and count. Absent = the RFC 8785 form of `data`.
+   * checked and count; `metadata` are bytes that were sent beside them. Absent = the RFC 8785 form of both.
    */
-  readonly received?: { readonly bytes: Uint8Array; readonly contentType: string }
+  readonly received?: {
+    readonly bytes: Uint8Array
+    readonly contentType: string
+    readonly metadata?: Uint8Array
+  }
 }
 
 /** A fact whose data is checked by the compiler against its contract. */
@@ -37,7 +41,7 @@ export const encodeFact = <Data>(fact: Fact<Data>, actor: string): EventDraft =>
   actor,
   contentType: fact.received?.contentType ?? 'application/json',
   data: encodeData(fact),
-  metadata: canonicalBytes(fact.metadata ?? {}),
+  metadata: fact.received?.metadata ?? canonicalBytes(fact.metadata ?? {}),
 })
 
 function encodeData<Data>({ contract, data, received }: Fact<Data>): Uint8Array {

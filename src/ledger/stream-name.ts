@@ -34,8 +34,8 @@ export function checkOrdinaryStream(project: string, stream: string): void {
 /**
  * Checks the two names that identify a stream. @throws EvidenceError STREAM_INVALID.
  *
- * A stream is named `<category>-<id>`, the category ending at the first "-". In reserved
- * categories the id is opaque and short, because it becomes part of public leaves; they have no
+ * A stream is named `<category>-<id>`, the category ending at the first "-"; a name without "-" is a
+ * category of its own, as clients of EventStoreDB use them. In reserved categories the id is opaque and short, because it becomes part of public leaves; they have no
  * metadata stream `$$<stream>`, because nothing may hide audit evidence.
  */
 export function checkStream(project: string, stream: string): void {
@@ -61,8 +61,7 @@ export function checkStream(project: string, stream: string): void {
   }
   if (stream.startsWith('$')) refuse('names beginning with "$" are reserved')
   const dash = stream.indexOf('-')
-  if (dash < 1 || dash === stream.length - 1) refuse('a stream is named <category>-<id>')
-  if (isReserved(stream) && !reservedId.test(stream.slice(dash + 1))) {
+  if (isReserved(stream) && (dash < 0 || !reservedId.test(stream.slice(dash + 1)))) {
     refuse('in this reserved category the id is 1 to 128 of A-Z a-z 0-9 . _ ~ -')
   }
 }

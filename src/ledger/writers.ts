@@ -5,6 +5,7 @@ import { isReserved, type Writer } from '../contracts/identifiers.js'
 import type { StreamMetadata } from '../contracts/stream-metadata.js'
 import { encodeFact, type Fact } from './facts.js'
 import { metadataRequest } from './stream-metadata.js'
+import { isMetadataStream } from './stream-name.js'
 
 /** Facts that go onto one stream together, in this order. */
 export interface Recording {
@@ -20,7 +21,7 @@ export interface RecordWriter {
   record(recording: Recording): Promise<readonly Receipt[]>
 }
 
-/** Appends events of our clients to streams outside the reserved categories. */
+/** Appends events of our clients to streams outside the reserved categories, and to the metadata of such streams. */
 export interface ClientWriter {
   appendClient(append: {
     readonly project: string
@@ -96,7 +97,8 @@ export const createLedgerWriter = (store: EventStore): RecordWriter => {
 
 export const createClientWriter = (store: EventStore): ClientWriter => ({
   async appendClient({ project, stream, expected, events }) {
-    if (isReserved(stream)) {
+    // What stands on a metadata stream is checked by the store.
+    if (isReserved(stream) && !isMetadataStream(stream)) {
       throw new EvidenceError(
         'WRITER_REFUSED',
         `the stream ${stream} is in a reserved category: it takes no events of clients`,

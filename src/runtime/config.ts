@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { parse } from 'yaml'
 import * as z from 'zod'
 import { EvidenceError } from '../contracts/errors.js'
+import { ActorName } from '../contracts/identifiers.js'
 import {
   witnessFlags,
   type Witnessing,
@@ -48,6 +49,12 @@ export interface Config {
   readonly http: HostPort
   readonly warehouse: Placed
   readonly temporal: Placed
+  readonly grpc: HostPort & {
+    /** PEM files of a certificate for the server and its key; undefined = it makes its own. */
+    readonly tls: { readonly certificate: string; readonly key: string } | undefined
+    /** Name of the token whose rights a call without credentials has; undefined = such calls are refused. */
+    readonly nameless: string | undefined
+  }
   readonly components: readonly Component[]
   readonly installTemporal: boolean
   /** Folder of the policies of a ledger that this start creates; undefined = the one that is shipped. */
@@ -103,6 +110,10 @@ const settings = {
   temporal: outsideTemporal,
   warehouse_listen: hostPort,
   temporal_listen: hostPort,
+  grpc: hostPort,
+  grpc_certificate: path,
+  grpc_key: path,
+  grpc_nameless: ActorName,
   components: componentList,
   install_temporal: z.boolean(),
   policies: path,
@@ -122,6 +133,10 @@ const variables: Readonly<Record<string, Name>> = {
   FRACTALOPS_HTTP: 'http',
   FRACTALOPS_WAREHOUSE: 'warehouse',
   FRACTALOPS_TEMPORAL: 'temporal',
+  FRACTALOPS_GRPC: 'grpc',
+  FRACTALOPS_GRPC_CERTIFICATE: 'grpc_certificate',
+  FRACTALOPS_GRPC_KEY: 'grpc_key',
+  FRACTALOPS_GRPC_NAMELESS: 'grpc_nameless',
   FRACTALOPS_COMPONENTS: 'components',
   FRACTALOPS_ORIGIN: 'origin',
   FRACTALOPS_TILES: 'tiles',
@@ -135,6 +150,7 @@ export const flagNames: Readonly<Record<string, Name>> = {
   http: 'http',
   warehouse: 'warehouse_listen',
   temporal: 'temporal_listen',
+  grpc: 'grpc',
   components: 'components',
   'install-temporal': 'install_temporal',
   policies: 'policies',
@@ -192,6 +208,7 @@ function choose(chosen: Settings, cwd: string, problems: string[]): Config {
     http: chosen.http ?? { host: '127.0.0.1', port: 4680 },
     warehouse: placed(chosen.warehouse, chosen.warehouse_listen, 8124),
     temporal: placed(chosen.temporal, chosen.temporal_listen, 7233),
+    grpc: grpcPlace(chosen, cwd, problems),
     components: running,
     installTemporal: chosen.install_temporal ?? false,
     policies: chosen.policies === undefined ? undefined : resolve(cwd, chosen.policies),
@@ -204,6 +221,20 @@ function choose(chosen: Settings, cwd: string, problems: string[]): Config {
         : { ...witness, listen: chosen.witness_listen ?? { host: '127.0.0.1', port: 4681 } },
     witnessing: witnessing(chosen, cwd, problems),
   })
+}
+
+function grpcPlace(chosen: Settings, cwd: string, problems: string[]): Config['grpc'] {
+  const { grpc_certificate: certificate, grpc_key: key, grpc_nameless: nameless } = chosen
+  if ((certificate === undefined) !== (key === undefined))
+    problems.push('FRACTALOPS_GRPC_CERTIFICATE and FRACTALOPS_GRPC_KEY are given together')
+  return {
+    ...(chosen.grpc ?? { host: '127.0.0.1', port: 2113 }),
+    tls:
+      certificate === undefined || key === undefined
+        ? undefined
+        : { certificate: resolve(cwd, certificate), key: resolve(cwd, key) },
+    nameless,
+  }
 }
 
 const variableOf = (name: string): string =>

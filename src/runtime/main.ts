@@ -16,6 +16,7 @@ import {
   startExecution,
   startProjection,
 } from '../compose.js'
+import { startGrpc } from '../compose-grpc.js'
 import { offlineHeads, startSealer } from '../compose-heads.js'
 import { startWitness } from '../compose-witness.js'
 import { startWitnessing } from '../compose-witnessing.js'
@@ -28,7 +29,7 @@ import { openServiceLog } from './adapters/service-log.js'
 import { temporalExecutable } from './adapters/temporal-executable.js'
 import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
 import { type Closing, createClosing } from './closing.js'
-import type { Component, Config } from './config.js'
+import { type Component, type Config, formatHostPort } from './config.js'
 import {
   type Addresses,
   type DataFolder,
@@ -203,6 +204,7 @@ async function startParts(
         closing,
       })
     : undefined
+  const grpc = await startGrpc(config, domain, { folder, log, closing })
   if (runs('witness')) await runWitness(config, io, log, closing)
   return publish({
     folder,
@@ -211,7 +213,7 @@ async function startParts(
     addresses: () => ({
       http: api?.url ?? null,
       warehouse: warehouse?.child?.url ?? null,
-      grpc: null,
+      grpc: formatHostPort(grpc),
       temporal: temporal?.server?.address() ?? null,
     }),
   })

@@ -79,7 +79,7 @@ t.test(
 
     for (const body of [{ $maxAge: 0 }, { $maxCount: 'x' }, { $tb: -1 }, []])
       t.match(await put(body), { status: 422, body: { code: 'REQUEST_INVALID' } })
-    for (const stream of ['asset-web', 'proposal-1', '%24%24order-1', 'order'])
+    for (const stream of ['asset-web', 'proposal-1', '%24%24order-1', 'asset'])
       t.match(await put({}, {}, `/v1/streams/${stream}/metadata`), {
         status: 422,
         body: { code: 'STREAM_INVALID' },

@@ -29,6 +29,8 @@ const anyPorts = [
   '127.0.0.1:0',
   '--temporal',
   '127.0.0.1:0',
+  '--grpc',
+  '127.0.0.1:0',
 ]
 const journalOf = (data: string): string => {
   const file = readdirSync(join(data, 'ledger'), { recursive: true, encoding: 'utf8' })
@@ -60,7 +62,7 @@ t.test('a port that is taken is named, with what to do', async (t) => {
   const port = typeof address === 'object' && address !== null ? address.port : 0
   const folder = temporary(t)
 
-  for (const flag of ['--http', '--warehouse', '--temporal']) {
+  for (const flag of ['--http', '--warehouse', '--temporal', '--grpc']) {
     const others = anyPorts.filter((_, i, all) => all[i] !== flag && all[i - 1] !== flag)
     const refused = await runCli([
       'up',

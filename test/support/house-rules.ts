@@ -60,7 +60,16 @@ export const layers: Readonly<Record<string, Layer>> = {
   interface: {
     files: /^src\/(api|cli)\//,
     from: ['contracts', 'domain', 'application', 'interface'],
-    packages: [/^fastify/, /^@fastify\//, /^zod$/, /^uuid$/, /^cli-progress$/, /^yaml$/, /^node:/],
+    packages: [
+      /^fastify/,
+      /^@fastify\//,
+      /^@grpc\/grpc-js$/,
+      /^zod$/,
+      /^uuid$/,
+      /^cli-progress$/,
+      /^yaml$/,
+      /^node:/,
+    ],
   },
 }
 

@@ -121,6 +121,8 @@ export class Product {
         '127.0.0.1:0',
         '--temporal',
         '127.0.0.1:0',
+        '--grpc',
+        '127.0.0.1:0',
         ...this.flags,
       ],
       {

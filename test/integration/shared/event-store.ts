@@ -85,7 +85,8 @@ function appending(t: Test, open: Open): void {
       t.rejects(store.append(request(fields)), { code })
 
     await refused({ stream: '$all' }, 'STREAM_INVALID')
-    await refused({ stream: 'no dash' }, 'STREAM_INVALID')
+    await refused({ stream: 'asset' }, 'STREAM_INVALID')
+    await refused({ stream: '' }, 'STREAM_INVALID')
     await refused({ stream: 'asset-white space' }, 'STREAM_INVALID')
     await refused({ project: 'Upper' }, 'STREAM_INVALID')
     await refused({ events: [] }, 'REQUEST_INVALID')

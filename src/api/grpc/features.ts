@@ -1,0 +1,67 @@
+import type { GrpcParts } from './parts.js'
+import { ClusterInfo, Empty, SupportedMethods } from './messages.js'
+import { type Method, unary } from './rpc.js'
+import { uuidOf } from './stored-messages.js'
+
+/** The version whose behaviour is offered; clients choose by it what they ask for. */
+const serverVersion = '26.1.0'
+
+const streams = 'event_store.client.streams.streams'
+const supported = [
+  ['read', streams, ['position', 'events']],
+  ['append', streams, []],
+  ['batchappend', streams, ['deadline_duration']],
+] as const
+
+/** `VNodeState.Leader`. */
+const leaderState = 8
+
+/** What this server offers, and that it stands alone. Anybody may ask: clients do before they sign in. */
+export const features = (
+  { newId, now }: Pick<GrpcParts, 'newId' | 'now'>,
+  address: () => { readonly host: string; readonly port: number },
+): readonly Method[] => {
+  const instance = newId()
+  return [
+    unary(
+      '/event_store.client.server_features.ServerFeatures/GetSupportedMethods',
+      Empty,
+      SupportedMethods,
+      async () => ({
+        version: serverVersion,
+        methods: supported.map(([methodName, serviceName, names]) => ({
+          methodName,
+          serviceName,
+          features: names,
+        })),
+      }),
+    ),
+    unary(
+      '/event_store.client.gossip.Gossip/Read',
+      Empty,
+      ClusterInfo,
+      async (_, { host: asked }) => {
+        const { host, port } = addressOf(asked) ?? address()
+        return {
+          members: [
+            {
+              instanceId: uuidOf(instance, false),
+              timeStamp: now() * 10_000,
+              state: leaderState,
+              isAlive: true,
+              httpEndPoint: { address: host, port },
+            },
+          ],
+        }
+      },
+    ),
+  ]
+}
+
+/** The address under which the client reached this server: others may not reach it by the one it listens on. */
+function addressOf(asked: string): { readonly host: string; readonly port: number } | undefined {
+  const [, bracketed, plain, port] =
+    /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(asked) ?? []
+  const host = bracketed ?? plain
+  return host === undefined ? undefined : { host, port: Number(port) }
+}

@@ -1,0 +1,117 @@
+import { EvidenceError } from '../../contracts/errors.js'
+import type { RecordedEvent } from '../../ledger/event-store.js'
+import { type NameFilter, nameFilter } from './name-filter.js'
+import type { MethodParts } from './parts.js'
+import { type Method, type Send, serverStream } from './rpc.js'
+import {
+  type ReadOptions,
+  ReadRequest,
+  ReadResponse,
+  type ReadResponse as Response,
+} from './stream-messages.js'
+import { eventResponse, identifierOf, streamIn, wantsStructured } from './stored-messages.js'
+import { followAll, followStream } from './subscribe.js'
+
+const backwards = 1
+
+/** A number of the protocol as one of ours; beyond every ledger they are all the same. */
+export const clamped = (value: bigint | number): number =>
+  Math.min(Number(value), Number.MAX_SAFE_INTEGER)
+
+/** Reading and following streams and the whole log. */
+export const reading = (parts: MethodParts): Method =>
+  serverStream(
+    '/event_store.client.streams.Streams/Read',
+    ReadRequest,
+    ReadResponse,
+    async ({ options = {} }, call, send) => {
+      const caller = await parts.callers.require(call.metadata, 'reading')
+      const { stream, all, subscription } = options
+      if ((stream === undefined) === (all === undefined))
+        throw new EvidenceError('REQUEST_INVALID', 'a read is of one stream or of $all')
+      if (subscription !== undefined) {
+        const follow = stream === undefined ? followAll : followStream
+        return follow(parts, caller, options, call, send)
+      }
+      return stream === undefined
+        ? readAll(parts, caller.project, options, send)
+        : readStream(parts, caller.project, options, send)
+    },
+  )
+
+async function sendAll(
+  events: AsyncIterable<RecordedEvent>,
+  options: ReadOptions,
+  send: Send<Response>,
+): Promise<void> {
+  const structured = wantsStructured(options.uuidOption)
+  for await (const event of events) await send(eventResponse(event, structured))
+}
+
+async function readStream(
+  { ledger }: MethodParts,
+  project: string,
+  options: ReadOptions,
+  send: Send<Response>,
+): Promise<void> {
+  const { streamIdentifier, revision, end } = options.stream ?? {}
+  const stream = streamIn(streamIdentifier)
+  if ((await ledger.lastRevision(project, stream)) === undefined) {
+    await send({ streamNotFound: { streamIdentifier: identifierOf(stream) } })
+    return
+  }
+  const direction = options.direction === backwards ? 'backwards' : 'forwards'
+  // Nothing follows the end.
+  if (direction === 'forwards' && end !== undefined) return
+  const events = ledger.readStream({
+    project,
+    stream,
+    direction,
+    max: clamped(options.count ?? 0),
+    ...(revision === undefined ? fromStart(options) : { from: clamped(revision) }),
+  })
+  await sendAll(events, options, send)
+}
+
+/** Backwards from the start there is the first event alone. */
+const fromStart = ({ direction, stream }: ReadOptions) =>
+  direction === backwards && stream?.start !== undefined ? { from: 0 } : {}
+
+async function readAll(
+  { ledger }: MethodParts,
+  project: string,
+  options: ReadOptions,
+  send: Send<Response>,
+): Promise<void> {
+  const { position, start, end } = options.all ?? {}
+  const isBackwards = options.direction === backwards
+  if (isBackwards ? start !== undefined : end !== undefined) return
+  const at = position?.commit === undefined ? undefined : clamped(position.commit)
+  // A position stands before its event: forwards that event is the first, backwards the one before.
+  if (isBackwards && at === 0) return
+  const from = at === undefined ? {} : { from: isBackwards ? at - 1 : at }
+  const max = clamped(options.count ?? 0)
+  const filter = options.filter === undefined ? undefined : nameFilter(options.filter)
+  const events = ledger.readLog({
+    direction: isBackwards ? 'backwards' : 'forwards',
+    filter: { project },
+    ...from,
+    ...(filter === undefined ? { max } : {}),
+  })
+  await sendAll(filter === undefined ? events : wanted(events, filter, max), options, send)
+}
+
+async function* wanted(
+  events: AsyncIterable<RecordedEvent>,
+  filter: NameFilter,
+  max: number,
+): AsyncGenerator<RecordedEvent> {
+  let left = max
+  if (left === 0) return
+  for await (const event of events) {
+    if (!filter.wants(event)) continue
+    yield event
+    left -= 1
+    if (left === 0) return
+  }
+}

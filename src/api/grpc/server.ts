@@ -1,0 +1,148 @@
+import { createServer, type Server as SocketServer, type Socket } from 'node:net'
+import { Server, ServerCredentials } from '@grpc/grpc-js'
+import { EvidenceError } from '../../contracts/errors.js'
+import { appending } from './append.js'
+import { batchAppending } from './batch-append.js'
+import { createCallers } from './caller.js'
+import { features } from './features.js'
+import type { GrpcParts, MethodParts } from './parts.js'
+import { reading } from './read.js'
+import type { CallWatch, Method } from './rpc.js'
+
+/** The largest event and what a message has around it; clients take as much. */
+const messageBytesMax = 17 * 1024 * 1024
+const connectionsMax = 1_024
+/** A connection that has not said by then what it speaks is ended. */
+const firstByteMs = 10_000
+/** How long calls may take to end when the server does. */
+const drainMs = 1_000
+const tlsHandshakeByte = 0x16
+
+export interface GrpcListen {
+  readonly host: string
+  readonly port: number
+  /** Certificate and key in PEM: connections that begin with TLS are taken too. */
+  readonly tls?: { readonly certificate: Uint8Array; readonly key: Uint8Array }
+}
+
+export interface GrpcServer {
+  readonly host: string
+  readonly port: number
+  close(): Promise<void>
+}
+
+/**
+ * Serves the protocol of EventStoreDB. One port takes connections with TLS and without: their first byte
+ * tells them apart.
+ *
+ * @throws EvidenceError ADDRESS_IN_USE.
+ */
+export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Promise<GrpcServer> {
+  const callers = createCallers(parts.identities, parts.nameless)
+  const server = new Server({
+    'grpc.max_receive_message_length': messageBytesMax,
+    'grpc.max_send_message_length': -1,
+  })
+  let bound = { host: listen.host, port: listen.port }
+  const open = new Set<AbortController>()
+  const watch: CallWatch = {
+    begin(ending) {
+      open.add(ending)
+      return () => open.delete(ending)
+    },
+    failed: (path, error) => parts.log.error('a gRPC call failed', { path, error: String(error) }),
+  }
+  for (const serve of methods({ ...parts, callers }, () => bound)) serve(server, watch)
+  const plain = server.createConnectionInjector(ServerCredentials.createInsecure())
+  const secure =
+    listen.tls === undefined
+      ? undefined
+      : server.createConnectionInjector(
+          ServerCredentials.createSsl(null, [
+            {
+              cert_chain: Buffer.from(listen.tls.certificate),
+              private_key: Buffer.from(listen.tls.key),
+            },
+          ]),
+        )
+  const sockets = new Set<Socket>()
+  const listener = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => socket.destroy())
+    socket.setNoDelay(true)
+    firstByte(socket, (byte) => {
+      const speaks = byte === tlsHandshakeByte ? secure : plain
+      if (speaks === undefined) socket.destroy()
+      else speaks.injectConnection(socket)
+    })
+  })
+  listener.maxConnections = connectionsMax
+  bound = await bind(listener, bound)
+  let closing: Promise<void> | undefined
+  const close = async () => {
+    const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
+    for (const ending of open) ending.abort()
+    plain.drain(drainMs)
+    secure?.drain(drainMs)
+    const drained = new Promise<void>((resolve) => server.tryShutdown(() => resolve()))
+    const timer = setTimeout(() => {
+      for (const socket of sockets) socket.destroy()
+    }, drainMs)
+    await closed
+    clearTimeout(timer)
+    server.forceShutdown()
+    await drained
+  }
+  return { ...bound, close: () => (closing ??= close()) }
+}
+
+const methods = (
+  parts: MethodParts,
+  address: () => { readonly host: string; readonly port: number },
+): readonly Method[] => [
+  ...features(parts, address),
+  reading(parts),
+  appending(parts),
+  batchAppending(parts),
+]
+
+/** Looks at the first byte of a connection and leaves it there. */
+function firstByte(socket: Socket, then: (byte: number) => void): void {
+  const timer = setTimeout(() => socket.destroy(), firstByteMs)
+  socket.once('close', () => clearTimeout(timer))
+  const look = () => {
+    const chunk = socket.read() as Buffer | null
+    if (chunk === null) {
+      socket.once('readable', look)
+      return
+    }
+    clearTimeout(timer)
+    socket.unshift(chunk)
+    then(chunk[0] ?? 0)
+  }
+  socket.once('readable', look)
+}
+
+function bind(
+  listener: SocketServer,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<{ host: string; port: number }> {
+  return new Promise((resolve, reject) => {
+    listener.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(
+        cause.code === 'EADDRINUSE'
+          ? new EvidenceError(
+              'ADDRESS_IN_USE',
+              `${host}:${port} (gRPC) is taken by another program`,
+              { cause },
+            )
+          : cause,
+      ),
+    )
+    listener.listen(port, host, () => {
+      const address = listener.address()
+      resolve({ host, port: typeof address === 'object' ? (address?.port ?? port) : port })
+    })
+  })
+}

@@ -1,0 +1,83 @@
+import { Metadata, type ServerErrorResponse, status } from '@grpc/grpc-js'
+import { EvidenceError, type ErrorKind } from '../../contracts/errors.js'
+
+/** What a call ends with: the code, and trailers that the clients of EventStoreDB know. */
+export type CallStatus = ServerErrorResponse & { readonly code: status; readonly details: string }
+
+/** An error in the words of the EventStoreDB protocol: its name stands in the trailer `exception`. */
+export class ProtocolError extends Error {
+  constructor(
+    readonly code: status,
+    readonly exception: string,
+    message: string,
+    readonly trailers: Readonly<Record<string, string>> = {},
+    options: { readonly cause?: unknown } = {},
+  ) {
+    super(message, options)
+    this.name = `ProtocolError [${exception}]`
+  }
+}
+
+const codeOf: Record<ErrorKind, status> = {
+  invalid: status.INVALID_ARGUMENT,
+  unauthenticated: status.UNAUTHENTICATED,
+  forbidden: status.PERMISSION_DENIED,
+  missing: status.NOT_FOUND,
+  conflict: status.FAILED_PRECONDITION,
+  precondition: status.FAILED_PRECONDITION,
+  'too-large': status.INVALID_ARGUMENT,
+  unsupported: status.INVALID_ARGUMENT,
+  untrusted: status.FAILED_PRECONDITION,
+  busy: status.UNAVAILABLE,
+  unavailable: status.UNAVAILABLE,
+  tampered: status.DATA_LOSS,
+}
+
+/** Refused for who asks or what it is: every client makes its access-denied error of it. */
+const deniedKinds: readonly ErrorKind[] = ['unauthenticated', 'forbidden']
+
+const trailersOf = (values: Readonly<Record<string, string>>): Metadata => {
+  const metadata = new Metadata()
+  for (const [name, value] of Object.entries(values)) metadata.set(name, asciiOf(value))
+  return metadata
+}
+
+/** Header values are ASCII; a name beyond it is told as well as it can be. */
+const asciiOf = (value: string): string => value.replaceAll(/[^\x20-\x7e]/g, '?')
+
+/** The one form in which an error leaves over gRPC. */
+export function statusOf(error: unknown): CallStatus {
+  if (error instanceof ProtocolError) {
+    const { code, message, exception, trailers } = error
+    return withMessage(code, message, trailersOf({ exception, ...trailers }))
+  }
+  if (error instanceof EvidenceError) {
+    const { code, kind, message, remedy } = error
+    return withMessage(
+      codeOf[kind],
+      `${message} (${code}: ${remedy})`,
+      trailersOf({
+        'fractalops-code': code,
+        ...(deniedKinds.includes(kind) ? { exception: 'access-denied' } : {}),
+      }),
+    )
+  }
+  return withMessage(status.INTERNAL, 'the server failed; its log says more', new Metadata())
+}
+
+const withMessage = (code: status, details: string, metadata: Metadata): CallStatus =>
+  Object.assign(new Error(details), { code, details, metadata })
+
+export const accessDenied = (message: string): ProtocolError =>
+  new ProtocolError(status.PERMISSION_DENIED, 'access-denied', message)
+
+export const streamDeleted = (stream: string): ProtocolError =>
+  new ProtocolError(
+    status.FAILED_PRECONDITION,
+    'stream-deleted',
+    `the event stream '${stream}' is deleted`,
+    { 'stream-name': stream },
+  )
+
+export const notSupported = (what: string): ProtocolError =>
+  new ProtocolError(status.UNIMPLEMENTED, 'unsupported', `${what} is not offered by this server`)

@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto'
+import { type GrpcServer, startGrpcServer } from './api/grpc/server.js'
+import type { Domain } from './compose.js'
+import { EvidenceError } from './contracts/errors.js'
+import { ownTlsFiles, readTlsFiles } from './runtime/adapters/tls-certificate.js'
+import { defaultProject } from './runtime/bootstrap.js'
+import type { Closing } from './runtime/closing.js'
+import type { Config } from './runtime/config.js'
+import type { DataFolder } from './runtime/data-folder.js'
+import type { Log } from './runtime/log.js'
+
+/** The protocol of EventStoreDB over the ledger. As the HTTP server, it can tell of no side effect (law 3). */
+export async function startGrpc(
+  { grpc }: Config,
+  { view, recorder, clients, identities, now }: Domain,
+  { folder, log, closing }: { folder: DataFolder; log: Log; closing: Closing },
+): Promise<GrpcServer> {
+  const tls =
+    grpc.tls === undefined
+      ? await ownTlsFiles(folder.keys, grpc.host, now())
+      : await readTlsFiles(grpc.tls.certificate, grpc.tls.key)
+  const { nameless } = grpc
+  const server = await startGrpcServer(
+    {
+      ledger: view,
+      recorder,
+      clients,
+      identities,
+      now,
+      newId: randomUUID,
+      log,
+      ...(nameless === undefined ? {} : { nameless: () => identityNamed(identities, nameless) }),
+    },
+    { host: grpc.host, port: grpc.port, tls },
+  )
+  closing.add('grpc', () => server.close())
+  return server
+}
+
+/** Looked for at every call: the token may be issued later, and revoked. */
+async function identityNamed(identities: Domain['identities'], name: string) {
+  const found = (await identities.list(defaultProject)).find((one) => one.name === name)
+  if (found === undefined)
+    throw new EvidenceError(
+      'TOKEN_MISSING',
+      `this call needs a token: there is none of the name ${name}, whose rights calls without one would have`,
+    )
+  return identities.byDigest(found.tokenSha256)
+}
