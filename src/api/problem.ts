@@ -64,38 +64,50 @@ export function evidenceErrorOf(error: unknown): EvidenceError | undefined {
   return undefined
 }
 
-/** The one place where an error becomes a response. */
+/** What an error says over HTTP. */
+interface ProblemAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+const internal = {
+  type: '/errors/INTERNAL',
+  title: 'the service failed to answer',
+  status: 500,
+  code: 'INTERNAL',
+  remedy: 'Look into the log of the service; nothing that was acknowledged is lost.',
+}
+
+/** The one place where an error becomes an answer. */
+export function problemAnswer(error: unknown, path: string): ProblemAnswer {
+  const known = evidenceErrorOf(error)
+  const problem = known === undefined ? { ...internal, instance: path } : problemOf(known, path)
+  const { status } = problem
+  return {
+    status,
+    headers: {
+      'content-type': 'application/problem+json',
+      ...(status === 401 ? { 'www-authenticate': 'Bearer realm="fractalops"' } : {}),
+      ...(known !== undefined && (status === 503 || status === 429)
+        ? { 'retry-after': retryAfterOf(known) }
+        : {}),
+    },
+    body: JSON.stringify(problem),
+  }
+}
+
 export function replyWithProblem(
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const path = request.url.split('?')[0] ?? request.url
+  const { status, headers, body } = problemAnswer(error, request.url.split('?')[0] ?? request.url)
+  const route = request.routeOptions.url
   const known = evidenceErrorOf(error)
-  void reply.type('application/problem+json')
-  if (known === undefined) {
-    request.log.error({ route: request.routeOptions.url, place: placeOf(error) }, 'request failed')
-    const internal = {
-      type: '/errors/INTERNAL',
-      title: 'the service failed to answer',
-      status: 500,
-      instance: path,
-      code: 'INTERNAL',
-    }
-    return reply.code(500).send(
-      JSON.stringify({
-        ...internal,
-        remedy: 'Look into the log of the service; nothing that was acknowledged is lost.',
-      }),
-    )
-  }
-  const problem = problemOf(known, path)
-  if (problem.status >= 500)
-    request.log.error({ route: request.routeOptions.url, code: known.code }, 'request refused')
-  if (problem.status === 401) void reply.header('www-authenticate', 'Bearer realm="fractalops"')
-  if (problem.status === 503 || problem.status === 429)
-    void reply.header('retry-after', retryAfterOf(known))
-  return reply.code(problem.status).send(JSON.stringify(problem))
+  if (known === undefined) request.log.error({ route, place: placeOf(error) }, 'request failed')
+  else if (status >= 500) request.log.error({ route, code: known.code }, 'request refused')
+  return reply.code(status).headers(headers).send(body)
 }
 
 /** Where an unexpected error was thrown, without its message: that may quote what was sent. */

@@ -1,3 +1,4 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
 import fastifyCookie from '@fastify/cookie'
 import fastifySwagger from '@fastify/swagger'
 import Fastify, { LogController, type FastifyInstance } from 'fastify'
@@ -19,6 +20,7 @@ import { live } from './live.js'
 import { createCounters, metrics } from './metrics.js'
 import type { ApiOptions, ApiParts } from './parts.js'
 import { policies } from './policies.js'
+import { createRawLeafLane, type RawLeafLane } from './raw-leaf-lane.js'
 import { rawLeaves } from './raw-leaves.js'
 import { securityHeaders, servePortal } from './portal.js'
 import { replyWithProblem } from './problem.js'
@@ -32,6 +34,8 @@ import { tiles } from './tiles.js'
 import { tokens } from './tokens.js'
 
 const requestTimeoutMs = 60_000
+/** Longer than proxies keep theirs, so that they end idle connections, not we. */
+const keepAliveMs = 72_000
 const headerBytesMax = 32 * 1024
 const pathCharactersMax = 2_048
 
@@ -40,17 +44,17 @@ const pathCharactersMax = 2_048
  * (law 4), and nothing that it is handed could (law 3).
  */
 export async function buildServer(parts: ApiParts, options: ApiOptions): Promise<FastifyInstance> {
+  const counters = createCounters()
+  const lane = parts.rawLeaves === null ? null : createRawLeafLane(parts.rawLeaves, counters)
   const app = Fastify({
+    serverFactory: (handler) => createHttpServer(handler, lane),
     logger: options.logger ?? false,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyBytesMax,
-    requestTimeout: requestTimeoutMs,
     forceCloseConnections: true,
     return503OnClosing: true,
-    http: { maxHeaderSize: headerBytesMax },
     routerOptions: { maxParamLength: pathCharactersMax },
   })
-  const counters = createCounters()
   app.setValidatorCompiler(validate)
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler(replyWithProblem)
@@ -91,13 +95,23 @@ export async function buildServer(parts: ApiParts, options: ApiOptions): Promise
     policies,
     hud,
     health,
-    rawLeaves,
   ])
     await app.register(resource(parts))
+  await app.register(rawLeaves(parts, lane))
   for (const resource of [evidence, live, metrics]) await app.register(resource(parts, counters))
   await app.register(tiles(parts, options))
   await servePortal(app, options.portalFolder)
   return app
+}
+
+/** Node's server in front of the framework; the lane is asked first. */
+function createHttpServer(handler: RequestListener, lane: RawLeafLane | null): Server {
+  const server = createServer({ maxHeaderSize: headerBytesMax }, (request, response) => {
+    if (lane?.take(request, response) !== true) handler(request, response)
+  })
+  server.requestTimeout = requestTimeoutMs
+  server.keepAliveTimeout = keepAliveMs
+  return server
 }
 
 const openApi = {
