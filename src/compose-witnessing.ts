@@ -9,7 +9,8 @@ import { parseSignedCheckpoint } from './ledger/checkpoint.js'
 import { fact } from './ledger/facts.js'
 import { verifyConsistency } from './ledger/merkle.js'
 import { nodeCrypto } from './ledger/node-crypto.js'
-import { parseVkey, verifyNote } from './ledger/note.js'
+import { verifyNote } from './ledger/note.js'
+import { keysAt } from './ledger/signing-keys.js'
 import { parsePolicy, type WitnessPolicy } from './ledger/witness-policy.js'
 import { createLedgerWriter } from './ledger/writers.js'
 import { postText } from './runtime/adapters/http-client.js'
@@ -56,6 +57,9 @@ export async function startWitnessing(
       { details: { reasons } },
     )
   if (policy === undefined) return undefined
+  const named = policy.logs.filter(({ vkey }) => vkey.startsWith(`${ledger.origin}+`))
+  if (named.length > 0 && named.every(({ vkey }) => vkey !== ledger.vkey))
+    log.warn('the witness policy names earlier keys of this ledger alone', { present: ledger.vkey })
   const store = await openWitnessedStore(folder, ledger.origin, ({ message }) =>
     log.error('witnessed checkpoints were damaged and set aside', { message }),
   )
@@ -120,7 +124,7 @@ async function unreconciledWith(ledger: JournalLedger, path: string): Promise<re
       'CONFIGURATION_INVALID',
       `${path} is a checkpoint of ${checkpoint.origin}, not of ${ledger.origin}`,
     )
-  verifyNote(nodeCrypto, note, [parseVkey(nodeCrypto.sha256, ledger.vkey)])
+  verifyNote(nodeCrypto, note, keysAt(nodeCrypto.sha256, ledger.keys, checkpoint.size))
   const latest = ledger.checkpoint()
   if (checkpoint.size > latest.size)
     return [`${path} covers ${checkpoint.size} leaves, this ledger has ${latest.size}`]

@@ -29,13 +29,14 @@ import { startTemporalServer, type TemporalServer } from './runtime/adapters/tem
 import { createRuntimeAssetControlService } from './runtime/asset-control.js'
 import { observeChanges } from './runtime/asset-observer.js'
 import { createAssetViews } from './runtime/asset-view.js'
-import { bootstrapLedger, needsBootstrap, recordKey } from './runtime/bootstrap.js'
+import { bootstrapLedger, needsBootstrap } from './runtime/bootstrap.js'
 import type { Component, Config } from './runtime/config.js'
 import type { Closing } from './runtime/closing.js'
 import { type DataFolder, writeAdminToken } from './runtime/data-folder.js'
 import { createExecution, type Execution } from './runtime/execution.js'
 import { createExecutionActivities } from './runtime/execution-activities.js'
 import { createIdentities, newToken, sha256Hex } from './runtime/identities.js'
+import { recordKeys } from './runtime/key-history.js'
 import { createLedgerActivities } from './runtime/ledger-activities.js'
 import { readingView } from './runtime/ledger-view.js'
 import type { Log } from './runtime/log.js'
@@ -57,7 +58,7 @@ export interface ServiceIo {
 
 /** Opens the ledger of the folder; a new one is created with its first facts, or not at all. */
 export async function openLedger(
-  config: Config,
+  config: Pick<Config, 'policies' | 'origin' | 'interoperability'>,
   folder: DataFolder,
   log: Log,
 ): Promise<JournalLedger> {
@@ -96,7 +97,7 @@ export async function openLedger(
         newId: randomUUID,
       })
     }
-    await recordKey(ledger, writer, randomUUID)
+    await recordKeys(ledger, writer, randomUUID)
     return ledger
   } catch (error) {
     await ledger.close()

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import * as z from 'zod'
-import { ReadyView } from '../contracts/http.js'
+import { KeyHistoryView, ReadyView } from '../contracts/http.js'
+import { keyHistoryOf } from '../runtime/key-history.js'
 import { shownCheckpoint } from '../runtime/proof-view.js'
 import type { ApiParts } from './parts.js'
 import { asked } from './witnessed-query.js'
@@ -69,6 +70,19 @@ export const health =
         void reply.type(text)
         return `${ledger.vkey}\n`
       },
+    )
+
+    app.get(
+      '/v1/checkpoint/keys',
+      {
+        config: open,
+        schema: {
+          tags: ['proofs'],
+          summary: 'Every verifier key that signed checkpoints, with the size from which it did',
+          response: { 200: KeyHistoryView },
+        },
+      },
+      async () => keyHistoryOf(ledger, ledger.keys),
     )
 
     app.get('/openapi.json', { config: open, schema: { hide: true } }, async (_request, reply) => {

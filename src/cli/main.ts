@@ -11,6 +11,7 @@ import { doctor } from './doctor.js'
 import { events } from './events.js'
 import { fsck } from './fsck.js'
 import { importGit } from './import-git.js'
+import { key } from './key.js'
 import { propose } from './propose.js'
 import { prove } from './prove.js'
 import { query } from './query.js'
@@ -34,6 +35,7 @@ const commands: readonly Command[] = [
   prove,
   verify,
   checkpoint,
+  key,
   query,
   assets,
   rebuild,

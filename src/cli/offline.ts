@@ -1,3 +1,4 @@
+import type { KeyHistoryView } from '../contracts/http.js'
 import type { EventReader, ProofSource } from '../ledger/event-store.js'
 import type { SealedHeads } from '../ledger/sealed-heads.js'
 import type { Config } from '../runtime/config.js'
@@ -66,6 +67,11 @@ export interface Offline {
     wish: FsckWish,
     onProgress: (progress: FsckProgress) => void,
   ): Promise<FsckOutcome>
+  /**
+   * Gives a stopped ledger a new key; answers all that it has then.
+   * @throws EvidenceError DATA_FOLDER_INVALID, LEDGER_LOCKED, KEY_FILE_INVALID.
+   */
+  rotateKey(data: string): Promise<KeyHistoryView>
   /** Whether some process has the ledger of this data folder open; false when there is none. */
   isLocked(data: string): Promise<boolean>
   /** Where a Temporal server would be taken from on this machine; null when there is none. */

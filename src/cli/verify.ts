@@ -6,6 +6,7 @@ import { EvidenceError } from '../contracts/errors.js'
 import { proofFileBytesMax } from '../contracts/proof-file.js'
 import { parseSignedCheckpoint } from '../ledger/checkpoint.js'
 import { hexOf } from '../ledger/encoding.js'
+import { followKeys, type KeyTerm } from '../ledger/key-succession.js'
 import { nodeCrypto } from '../ledger/node-crypto.js'
 import { ed25519Note, parseVkey, verifyNote } from '../ledger/note.js'
 import { parsePolicy, type WitnessPolicy } from '../ledger/witness-policy.js'
@@ -20,6 +21,7 @@ const flags = {
   policy: { type: 'string' },
   known: { type: 'string' },
   pin: { type: 'boolean' },
+  earlier: { type: 'string', multiple: true },
   json: { type: 'boolean' },
 } as const
 
@@ -27,21 +29,32 @@ const exitSound = 3
 
 export const verify: Command = {
   name: 'verify',
-  usage: 'FILE [--key VKEY|FILE]… [--policy FILE] [--known CHECKPOINT] [--pin]',
+  usage:
+    'FILE [--key VKEY|FILE]… [--policy FILE] [--known CHECKPOINT] [--earlier KEY-PROOF]… [--pin]',
   summary:
-    'Verify a proof of an event, a stream or a window offline: 0 verified, 1 does not verify, 3 sound but the key is not one you named',
+    'Verify a proof of an event, a stream or a window offline: 0 verified, 1 does not verify, 3 sound but the key is not one you named; --earlier takes the proofs of changes of the key',
   async run(args, context) {
     const { values, positionals } = readArgs(args, flags, { min: 1, max: 1 })
     const file = readProof(resolve(context.cwd, only(positionals)))
     const named = (values.key ?? []).map((key) => vkeyOf(key, context))
     const policy = values.policy === undefined ? undefined : policyIn(values.policy, context)
     // Who names a policy has said whom to trust: pins are for who has said nothing.
-    const keys = named.length > 0 || policy !== undefined ? named : pinnedKeys(context)
+    const pinned = pinnedKeys(context)
+    const keys = named.length > 0 || policy !== undefined ? named : pinned
     try {
-      const trust = policy === undefined ? { keys } : { keys, policy }
+      const terms = termsOf(values.earlier ?? [], keys, policy, context)
+      const trust = {
+        keys: [...new Set([...keys, ...terms.map(({ vkey }) => vkey)])],
+        terms,
+        ...(policy === undefined ? {} : { policy }),
+      }
       const report = verifyAny(file, trust)
       if (values.known !== undefined)
-        compareKnown(resolve(context.cwd, values.known), report, report.trusted)
+        compareKnown(resolve(context.cwd, values.known), report, [
+          ...report.trusted,
+          ...terms.map(({ vkey }) => vkey),
+        ])
+      if (keys === pinned) followPin(context, pinned, terms)
       print(context, report, values.json ?? false)
       return 0
     } catch (error) {
@@ -51,6 +64,35 @@ export const verify: Command = {
       return exitSound
     }
   },
+}
+
+/** The terms of all keys that the proofs of key events lead to; empty when none are given. */
+function termsOf(
+  paths: readonly string[],
+  keys: readonly string[],
+  policy: WitnessPolicy | undefined,
+  { cwd }: Context,
+): readonly KeyTerm[] {
+  if (paths.length === 0) return []
+  const trusted = [...keys, ...(policy?.logs ?? []).map(({ vkey }) => vkey)]
+  return followKeys(
+    paths.map((path) => readProof(resolve(cwd, path))),
+    trusted,
+    nodeCrypto,
+  )
+}
+
+/** The pin goes with a change of the key that it was shown. */
+function followPin(context: Context, pinned: readonly string[], terms: readonly KeyTerm[]): void {
+  const later = terms.filter(({ vkey, from }) => from > 0 && !pinned.includes(vkey))
+  if (later.length === 0) return
+  storePins(
+    context,
+    later.map(({ vkey }) => vkey),
+  )
+  context.terminal.err(
+    `the pin follows the ledger to its later key: ${later.map(({ vkey }) => vkey).join(', ')}\n`,
+  )
 }
 
 type AnyReport = ProofReport | StreamReport | WindowReport
@@ -135,6 +177,11 @@ function pinnedKeys(context: Context): string[] {
 }
 
 function pin(context: Context, keys: readonly string[]): void {
+  storePins(context, keys)
+  context.terminal.out(`pinned on first contact: ${keys.join(', ')}\n`)
+}
+
+function storePins(context: Context, keys: readonly string[]): void {
   const path = pinFile(context)
   mkdirSync(join(path, '..'), { recursive: true })
   writeFileSync(
@@ -142,7 +189,6 @@ function pin(context: Context, keys: readonly string[]): void {
     [...new Set([...pinnedKeys(context), ...keys])].map((key) => `${key}\n`).join(''),
     { mode: 0o600 },
   )
-  context.terminal.out(`pinned on first contact: ${keys.join(', ')}\n`)
 }
 
 /** The error of a sound proof carries its report. */

@@ -11,6 +11,7 @@ import {
   Uuid,
   Writer,
 } from './identifiers.js'
+import { VerifierKey } from './ledger.js'
 import { Decision } from './policy.js'
 import {
   proposalKinds,
@@ -247,6 +248,20 @@ export const BatchProofView = z.object({
   /** The signed checkpoint of this size. */
   checkpoint: z.string(),
 })
+
+/** Every key that signed the ledger, oldest first. */
+export const KeyHistoryView = z.object({
+  keys: z.array(
+    z.object({
+      vkey: VerifierKey,
+      /** Size of the first checkpoint that it signed; the key before it signed that too. */
+      signing_from: Decimal,
+      /** The event that tells of it; its proof leads from one key to the other. */
+      event_id: Uuid.nullable(),
+    }),
+  ),
+})
+export type KeyHistoryView = z.infer<typeof KeyHistoryView>
 
 export const TokenRequest = z.strictObject({
   name: ActorName,

@@ -95,14 +95,27 @@ export const headsSealed = defineEvent({
   },
 })
 
+const laterVkey =
+  'fractalops.local/0123456789abcdef+8d53a9c1+AVMQ3oAqgHVcFZ4W8fR3KH2uw0TnVZ5hdGWCGHPrvtd1'
+
+const createdKey = { vkey: VerifierKey, purpose: z.enum(['checkpoint']) }
+
 export const keyCreated = defineEvent({
   type: 'key.created',
-  version: '1',
+  version: '2',
   writer: 'ledger',
   category: 'key',
-  summary: 'A key that signs checkpoints came into use',
-  schema: z.strictObject({ vkey: VerifierKey, purpose: z.enum(['checkpoint']) }),
-  example: { vkey, purpose: 'checkpoint' },
+  summary:
+    'A key that signs checkpoints came into use; one that follows another signs from the first checkpoint that covers this event and that both signed',
+  schema: z.strictObject({
+    ...createdKey,
+    /** The key before it, and the size of the last checkpoint when this was recorded; null for the first. */
+    follows: z.strictObject({ vkey: VerifierKey, size: Decimal }).nullable(),
+  }),
+  example: { vkey: laterVkey, purpose: 'checkpoint', follows: { vkey, size: '120431' } },
+  past: {
+    '1': z.strictObject(createdKey).transform((data) => ({ ...data, follows: null })),
+  },
 })
 
 export const ledgerEvents = [ledgerBootstrapped, headsSealed, alarmRaised, alarmCleared] as const

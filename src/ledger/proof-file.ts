@@ -15,6 +15,7 @@ import {
   verifyNoteSignature,
   type VerifyingKey,
 } from './note.js'
+import type { KeyTerm } from './key-succession.js'
 import { formatTlogProof, parseTlogProof, type TlogProof } from './tlog-proof.js'
 import { verifyPolicy, type WitnessPolicy } from './witness-policy.js'
 
@@ -77,6 +78,8 @@ export function buildProofFile(
 export interface ProofTrust {
   /** Verifier keys of logs that were named or pinned. */
   readonly keys: readonly string[]
+  /** What is proven of their terms: such a key counts for nothing outside its own. */
+  readonly terms?: readonly KeyTerm[]
   /** Logs, witnesses and how many of these must have cosigned; `keys` count as further logs. */
   readonly policy?: WitnessPolicy
 }
@@ -155,10 +158,16 @@ export function judgeTrust<Report extends SoundProof>(
 ): Report {
   const { signedBy, checkpoint, steps } = report
   const listed = [...trust.keys, ...(trust.policy?.logs ?? []).map(({ vkey }) => vkey)]
-  const trusted = signedBy.filter((vkey, i) => {
+  const named = signedBy.filter((vkey, i) => {
     const key = keys[i]
     return key?.name === checkpoint.origin && key.type === ed25519Note && listed.includes(vkey)
   })
+  const trusted = named.filter((vkey) => isInTerm(trust.terms, vkey, checkpoint.size))
+  if (trusted.length === 0 && named.length > 0)
+    throw new EvidenceError(
+      'PROOF_MISMATCH',
+      `the checkpoint of size ${checkpoint.size} is signed by ${named.join(', ')}, whose term is another: another key signed that part of the ledger`,
+    )
   if (trusted.length === 0) {
     throw new EvidenceError(
       'PROOF_KEY_UNKNOWN',
@@ -177,6 +186,9 @@ export function judgeTrust<Report extends SoundProof>(
   }
   return { ...report, trusted, witnesses, steps: [...steps, { name: 'trust', summary, computed }] }
 }
+
+const isInTerm = (terms: readonly KeyTerm[] = [], vkey: string, size: number): boolean =>
+  terms.every((term) => term.vkey !== vkey || (term.from <= size && size <= term.to))
 
 function witnessesBy(
   { keys, policy }: ProofTrust,

@@ -1,5 +1,5 @@
 import type { PolicyBundle } from '../contracts/policy.js'
-import { keyCreated, ledgerBootstrapped } from '../contracts/ledger.js'
+import { ledgerBootstrapped } from '../contracts/ledger.js'
 import type { EventStore, ProofSource } from '../ledger/event-store.js'
 import { fact } from '../ledger/facts.js'
 import type { RecordWriter } from '../ledger/writers.js'
@@ -47,23 +47,5 @@ export async function bootstrapLedger(
         vkey: ledger.vkey,
       }),
     ],
-  })
-}
-
-/** Records the key that signs checkpoints on its own stream, unless it stands there. */
-export async function recordKey(
-  ledger: EventStore & ProofSource,
-  writer: RecordWriter,
-  newId: () => string,
-): Promise<void> {
-  const keyId = ledger.vkey.slice(ledger.origin.length + 1).split('+')[0] ?? ''
-  const stream = `key-${keyId}`
-  if ((await ledger.lastRevision(defaultProject, stream)) !== undefined) return
-  await writer.record({
-    project: defaultProject,
-    stream,
-    expected: 'none',
-    actor: 'ledger',
-    facts: [fact(keyCreated, newId(), { vkey: ledger.vkey, purpose: 'checkpoint' })],
   })
 }

@@ -19,6 +19,7 @@ import {
 import { startGrpc } from '../compose-grpc.js'
 import { offlineHeads, startSealer } from '../compose-heads.js'
 import { startWitness } from '../compose-witness.js'
+import { rotateKey } from '../compose-keys.js'
 import { startWitnessing } from '../compose-witnessing.js'
 import { EvidenceError } from '../contracts/errors.js'
 import type { HudView } from '../contracts/http.js'
@@ -300,6 +301,7 @@ export const offline: Offline = {
       },
       onProgress,
     ),
+  rotateKey,
   async isLocked(data) {
     try {
       await (await lockFolder(dataFolder(data).ledger, 'shared')).release()

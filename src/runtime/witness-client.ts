@@ -53,6 +53,12 @@ export async function askWitness(
         kind: 'unreconciled',
         reason: `${witness.name} saw another tree than ours: it answers ${status} to size ${checkpoint.size} from ${old}`,
       }
+    if (status === 403)
+      return {
+        kind: 'failed',
+        reason:
+          'it knows no key that signed the checkpoint: give its operator the present one (403)',
+      }
     if (status !== 409) return { kind: 'failed', reason: `it answers ${status}` }
     const seen = sizeOf(text)
     if (seen === undefined) return { kind: 'failed', reason: 'it answers 409 without a size' }
