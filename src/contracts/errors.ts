@@ -72,6 +72,10 @@ export const errorTable = {
     kind: 'missing',
     remedy: 'Check the stream name; "fractalops events" lists what is recorded.',
   },
+  STREAM_DELETED: {
+    kind: 'conflict',
+    remedy: 'Use another name: this stream was ended for good. What it holds stays on the ledger.',
+  },
   REVISION_CONFLICT: {
     kind: 'conflict',
     remedy: 'Read the stream again and decide on its present revision.',

@@ -18,5 +18,7 @@ export const StreamMetadata = z.looseObject({
   $maxCount: whole(1, 'a whole number of events from 1').optional(),
   /** Events before this revision are hidden. */
   $tb: whole(0, 'a revision').optional(),
+  /** The stream takes no event any more and its metadata no change, for ever. */
+  $tombstoned: z.literal(true).optional(),
 })
 export type StreamMetadata = z.infer<typeof StreamMetadata>

@@ -21,6 +21,10 @@ export const isMetadataStream = (stream: string): boolean => stream.startsWith(m
 /** The stream that holds the metadata of this one. */
 export const metadataStreamOf = (stream: string): string => `${metadataMark}${stream}`
 
+/** The stream that a metadata stream describes; any other stream is itself. */
+export const describedStream = (stream: string): string =>
+  isMetadataStream(stream) ? stream.slice(metadataMark.length) : stream
+
 /** A name that callers give a stream of theirs: none that begins with "$". @throws EvidenceError STREAM_INVALID. */
 export function checkOrdinaryStream(project: string, stream: string): void {
   if (stream.startsWith('$'))

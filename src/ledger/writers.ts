@@ -5,7 +5,7 @@ import { isReserved, type Writer } from '../contracts/identifiers.js'
 import type { StreamMetadata } from '../contracts/stream-metadata.js'
 import { encodeFact, type Fact } from './facts.js'
 import { metadataRequest } from './stream-metadata.js'
-import { isMetadataStream } from './stream-name.js'
+import { describedStream, isMetadataStream } from './stream-name.js'
 
 /** Facts that go onto one stream together, in this order. */
 export interface Recording {
@@ -95,35 +95,85 @@ export const createLedgerWriter = (store: EventStore): RecordWriter => {
   return { record: async (recording) => record(recording) }
 }
 
-export const createClientWriter = (store: EventStore): ClientWriter => ({
-  async appendClient({ project, stream, expected, events }) {
-    // What stands on a metadata stream is checked by the store.
-    if (isReserved(stream) && !isMetadataStream(stream)) {
-      throw new EvidenceError(
-        'WRITER_REFUSED',
-        `the stream ${stream} is in a reserved category: it takes no events of clients`,
-      )
-    }
-    for (const { type } of events) {
-      // A fold may trust the type alone: events of the catalogue stand nowhere but where they belong.
-      const contract = contractOf(type)
-      if (contract !== undefined) {
+export function createClientWriter(store: EventStore): ClientWriter {
+  const ended = endedStreams(store)
+  return {
+    async appendClient({ project, stream, expected, events }) {
+      // What stands on a metadata stream is checked by the store.
+      if (isReserved(stream) && !isMetadataStream(stream)) {
         throw new EvidenceError(
           'WRITER_REFUSED',
-          `${type} is appended only by the writer "${contract.writer}" to streams named ${contract.category}-<id>`,
-          { details: { type, writer: contract.writer } },
+          `the stream ${stream} is in a reserved category: it takes no events of clients`,
         )
       }
-    }
-    return store.append({
-      project,
-      stream,
-      expected,
-      events: events.map((event) => ({ ...event, writer: 'client', version: '0' })),
-    })
-  },
-  setStreamMetadata: async (change) => store.append(metadataRequest(change, 'client')),
-})
+      for (const { type } of events) {
+        // A fold may trust the type alone: events of the catalogue stand nowhere but where they belong.
+        const contract = contractOf(type)
+        if (contract !== undefined) {
+          throw new EvidenceError(
+            'WRITER_REFUSED',
+            `${type} is appended only by the writer "${contract.writer}" to streams named ${contract.category}-<id>`,
+            { details: { type, writer: contract.writer } },
+          )
+        }
+      }
+      await ended.refuse(project, stream)
+      const append = () =>
+        store.append({
+          project,
+          stream,
+          expected,
+          events: events.map((event) => ({ ...event, writer: 'client', version: '0' })),
+        })
+      return isMetadataStream(stream) ? ended.changing(project, stream, append) : append()
+    },
+    async setStreamMetadata(change) {
+      const { project, stream } = change
+      await ended.refuse(project, stream)
+      return ended.changing(project, stream, () => store.append(metadataRequest(change, 'client')))
+    },
+  }
+}
+
+/** Streams of which it is remembered whether they were ended. */
+const rememberedMax = 16_384
+
+/**
+ * Which streams of clients were ended for good. Every change of that goes through this writer, so that what
+ * it remembers is true. Who asks for one stream is answered in the order of asking: appends keep theirs.
+ */
+function endedStreams(store: EventStore) {
+  const known = new Map<string, Promise<boolean>>()
+  const keyOf = (project: string, stream: string) => `${project}\n${describedStream(stream)}`
+  const lookUp = async (project: string, stream: string) =>
+    (await store.streamMetadata(project, describedStream(stream)))?.metadata.$tombstoned === true
+  return {
+    /** @throws EvidenceError STREAM_DELETED. */
+    async refuse(project: string, stream: string): Promise<void> {
+      const key = keyOf(project, stream)
+      let ended = known.get(key)
+      if (ended === undefined) {
+        if (known.size >= rememberedMax) known.clear()
+        ended = lookUp(project, stream)
+        known.set(key, ended)
+        ended.catch(() => known.delete(key))
+      }
+      if (await ended)
+        throw new EvidenceError(
+          'STREAM_DELETED',
+          `the stream ${describedStream(stream)} was ended`,
+          {
+            details: { project, stream: describedStream(stream) },
+          },
+        )
+    },
+    /** Runs what may end the stream; what was remembered of it counts no more. */
+    async changing<Answer>(project: string, stream: string, change: () => Promise<Answer>) {
+      known.delete(keyOf(project, stream))
+      return change().finally(() => known.delete(keyOf(project, stream)))
+    },
+  }
+}
 
 /** Mints the capability of one attempt. `end` takes it back; the interceptor calls it in every case. */
 export function mintSideEffectWriter(

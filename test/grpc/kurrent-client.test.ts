@@ -1,5 +1,6 @@
 import t from 'tap'
 import { streamsOfClient } from '../integration/shared/event-store-client.js'
+import { deletionByClient } from '../integration/shared/event-store-deletion.js'
 import { subscriptionsOfClient } from '../integration/shared/event-store-subscriptions.js'
 import { clientPackage } from '../support/grpc.js'
 
@@ -7,3 +8,4 @@ const lib = await clientPackage('@kurrent/kurrentdb-client')
 
 streamsOfClient(t, lib)
 subscriptionsOfClient(t, lib)
+deletionByClient(t, lib)

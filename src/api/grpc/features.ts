@@ -11,6 +11,8 @@ const supported = [
   ['read', streams, ['position', 'events']],
   ['append', streams, []],
   ['batchappend', streams, ['deadline_duration']],
+  ['delete', streams, []],
+  ['tombstone', streams, []],
 ] as const
 
 /** `VNodeState.Leader`. */

@@ -106,10 +106,11 @@ export async function appendProposed(
   if (events.length === 0) return nothingAppended(parts, project, append)
   const contracts = events.map(({ type }) => contractFor(type))
   const facts = contracts.filter((contract) => contract !== undefined)
+  const known = await beyondHidden(parts, project, append)
   const receipts =
     facts.length === 0
-      ? await appendClient(parts, caller, append)
-      : await recordFacts(parts, caller, append, facts)
+      ? await appendClient(parts, caller, known)
+      : await recordFacts(parts, caller, known, facts)
   const last = receipts.at(-1)
   return { revision: last?.revision, position: last?.position ?? undefined }
 }
@@ -148,28 +149,66 @@ async function recordFacts(
   return recorder.record({ project, stream, expected, actor: name, facts })
 }
 
-/** An append of no events asks only whether the stream is as expected. */
-async function nothingAppended(
+/**
+ * A stream whose events are all hidden, because it was deleted, counts as none to its clients: it may be begun
+ * again, and keeps its numbers.
+ */
+async function beyondHidden(
   { ledger }: MethodParts,
   project: string,
-  { stream, expected }: ProposedAppend,
-): Promise<Appended> {
-  if (isReserved(stream))
-    throw new EvidenceError(
-      'WRITER_REFUSED',
-      `the stream is in the reserved category ${categoryOf(stream)}`,
-    )
+  append: ProposedAppend,
+): Promise<ProposedAppend> {
+  const { stream, expected } = append
+  if (expected !== 'none' && expected !== 'exists') return append
+  const shown = await ledger.lastRevision(project, stream)
+  if (shown !== undefined) return append
+  const hidden = await ledger.lastRevision(project, stream, true)
+  if (hidden === undefined || (await isRepeated(ledger, append))) return append
+  if (expected === 'exists') throw conflictOf(project, append, undefined)
+  return { ...append, expected: hidden }
+}
+
+/** Ids come before the expected revision: the ledger answers those that it knows. */
+const isRepeated = async (ledger: MethodParts['ledger'], { events }: ProposedAppend) =>
+  events[0] !== undefined && (await ledger.find(events[0].id)) !== undefined
+
+const conflictOf = (
+  project: string,
+  { stream, expected }: Pick<ProposedAppend, 'stream' | 'expected'>,
+  actual: number | undefined,
+) =>
+  new EvidenceError('REVISION_CONFLICT', `the stream ${stream} is not as expected`, {
+    details: { project, stream, expected, actual: actual ?? null },
+  })
+
+/** Whether a stream stands as expected. @throws EvidenceError REVISION_CONFLICT. */
+export async function requireRevision(
+  { ledger }: MethodParts,
+  project: string,
+  { stream, expected }: Pick<ProposedAppend, 'stream' | 'expected'>,
+): Promise<number | undefined> {
   const revision = await ledger.lastRevision(project, stream)
   const fits =
     expected === 'any' ||
     (expected === 'none' && revision === undefined) ||
     (expected === 'exists' && revision !== undefined) ||
     expected === revision
-  if (!fits)
-    throw new EvidenceError('REVISION_CONFLICT', `the stream ${stream} is not as expected`, {
-      details: { project, stream, expected, actual: revision ?? null },
-    })
-  return { revision, position: undefined }
+  if (!fits) throw conflictOf(project, { stream, expected }, revision)
+  return revision
+}
+
+/** An append of no events asks only whether the stream is as expected. */
+async function nothingAppended(
+  parts: MethodParts,
+  project: string,
+  append: ProposedAppend,
+): Promise<Appended> {
+  if (isReserved(append.stream))
+    throw new EvidenceError(
+      'WRITER_REFUSED',
+      `the stream is in the reserved category ${categoryOf(append.stream)}`,
+    )
+  return { revision: await requireRevision(parts, project, append), position: undefined }
 }
 
 /** The revision that a conflict met; undefined when there was no event. */

@@ -3,6 +3,7 @@ import type { RecordedEvent } from '../../ledger/event-store.js'
 import { type NameFilter, nameFilter } from './name-filter.js'
 import type { MethodParts } from './parts.js'
 import { type Method, type Send, serverStream } from './rpc.js'
+import { streamDeleted } from './status.js'
 import {
   type ReadOptions,
   ReadRequest,
@@ -57,6 +58,7 @@ async function readStream(
   const { streamIdentifier, revision, end } = options.stream ?? {}
   const stream = streamIn(streamIdentifier)
   if ((await ledger.lastRevision(project, stream)) === undefined) {
+    await requireNotEnded(ledger, project, stream)
     await send({ streamNotFound: { streamIdentifier: identifierOf(stream) } })
     return
   }
@@ -71,6 +73,16 @@ async function readStream(
     ...(revision === undefined ? fromStart(options) : { from: clamped(revision) }),
   })
   await sendAll(events, options, send)
+}
+
+/** @throws ProtocolError stream-deleted when the stream was ended for good. */
+export async function requireNotEnded(
+  ledger: MethodParts['ledger'],
+  project: string,
+  stream: string,
+): Promise<void> {
+  const { metadata } = (await ledger.streamMetadata(project, stream)) ?? {}
+  if (metadata?.$tombstoned === true) throw streamDeleted(stream)
 }
 
 /** Backwards from the start there is the first event alone. */

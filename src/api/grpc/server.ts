@@ -4,6 +4,7 @@ import { EvidenceError } from '../../contracts/errors.js'
 import { appending } from './append.js'
 import { batchAppending } from './batch-append.js'
 import { createCallers } from './caller.js'
+import { deleting } from './delete.js'
 import { features } from './features.js'
 import type { GrpcParts, MethodParts } from './parts.js'
 import { reading } from './read.js'
@@ -105,6 +106,7 @@ const methods = (
   reading(parts),
   appending(parts),
   batchAppending(parts),
+  ...deleting(parts),
 ]
 
 /** Looks at the first byte of a connection and leaves it there. */

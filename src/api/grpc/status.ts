@@ -52,6 +52,8 @@ export function statusOf(error: unknown): CallStatus {
     return withMessage(code, message, trailersOf({ exception, ...trailers }))
   }
   if (error instanceof EvidenceError) {
+    const conflict = conflictStatus(error)
+    if (conflict !== undefined) return statusOf(conflict)
     const { code, kind, message, remedy } = error
     return withMessage(
       codeOf[kind],
@@ -64,6 +66,24 @@ export function statusOf(error: unknown): CallStatus {
   }
   return withMessage(status.INTERNAL, 'the server failed; its log says more', new Metadata())
 }
+
+/** What stands in the way of a change, in the words that clients make their own errors of. */
+function conflictStatus({ code, message, details }: EvidenceError): ProtocolError | undefined {
+  const stream = typeof details['stream'] === 'string' ? details['stream'] : ''
+  if (code === 'STREAM_DELETED') return streamDeleted(stream)
+  if (code !== 'REVISION_CONFLICT') return undefined
+  const { expected, actual } = details
+  return new ProtocolError(status.FAILED_PRECONDITION, 'wrong-expected-version', message, {
+    'stream-name': stream,
+    'expected-version': String(
+      typeof expected === 'number' ? expected : (namedRevisions[String(expected)] ?? -2),
+    ),
+    ...(typeof actual === 'number' ? { 'actual-version': String(actual) } : {}),
+  })
+}
+
+/** How the protocol tells revisions that are no number. */
+const namedRevisions: Readonly<Record<string, number>> = { none: -1, any: -2, exists: -4 }
 
 const withMessage = (code: status, details: string, metadata: Metadata): CallStatus =>
   Object.assign(new Error(details), { code, details, metadata })
