@@ -1,6 +1,14 @@
 // What was measured on: figures without their machine say nothing.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, realpathSync, rmSync, statfsSync, chmodSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs'
 import { open } from 'node:fs/promises'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -12,6 +20,7 @@ const syncProbes = 100
 
 /** A folder of this run alone. By default beside the checkout: the temporary folder may be memory. */
 export function makeFolder(parent = dirname(repository)) {
+  mkdirSync(parent, { recursive: true })
   const folder = mkdtempSync(join(parent, 'fractalops-bench-'))
   // PostgreSQL runs as a user of its own, who must get through.
   chmodSync(folder, 0o711)

@@ -113,7 +113,7 @@ function parseKey(path: string, text: string, name: string, type: KeyType): Note
   if (keyName === undefined || encoded === undefined)
     throw unusable(path, 'it is not one line PRIVATE+KEY+name+id+base64')
   if (keyName !== name) throw unusable(path, `it is the key of ${keyName}, not of ${name}`)
-  const bytes = bytesOfBase64(encoded)
+  const bytes = keyBytes(path, encoded)
   if (bytes[0] !== type || bytes.length !== 33)
     throw unusable(
       path,
@@ -127,6 +127,14 @@ function parseKey(path: string, text: string, name: string, type: KeyType): Note
   if (keyIdOf(nodeCrypto.sha256, name, publicBytes(key), type) !== id)
     throw unusable(path, 'its id does not belong to its key')
   return signerOf(key, name, type)
+}
+
+function keyBytes(path: string, encoded: string): Uint8Array {
+  try {
+    return bytesOfBase64(encoded)
+  } catch (cause) {
+    throw unusable(path, 'its last part is not base64', cause)
+  }
 }
 
 const signerOf = (key: KeyObject, name: string, type: KeyType): NoteSigner => ({
