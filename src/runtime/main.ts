@@ -69,14 +69,17 @@ function createHealth(
   return async () => {
     const readOnly = ledger.readOnly()
     const alarms = ledger.alarms()
+    const lack = ledger.lacksSpace()
     const size = ledger.size()
     const shown: HudView['parts'] = [
       readOnly === null
         ? {
             name: 'ledger',
-            status: alarms.length > 0 ? 'lagging' : 'ok',
+            status: alarms.length > 0 || lack !== null ? 'lagging' : 'ok',
             detail:
-              alarms.map(({ message }) => message).join('; ') ||
+              [...alarms, ...(lack === null ? [] : [lack])]
+                .map(({ message }) => message)
+                .join('; ') ||
               (ledger.interoperability
                 ? `${size} leaves; created for interoperability`
                 : `${size} events`),

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { catalog } from '../../src/contracts/catalog.js'
 import { reserveFile } from '../../src/ledger/adapters/disk-reserve.js'
 import { fsck } from '../../src/ledger/adapters/fsck.js'
+import type { IndexLimits } from '../../src/ledger/adapters/index-flush.js'
 import { openJournal } from '../../src/ledger/adapters/open-journal.js'
 import { utf8 } from '../../src/ledger/encoding.js'
 import type { EventStore } from '../../src/ledger/event-store.js'
@@ -48,11 +49,11 @@ function takeTheRest(folder: string): void {
   }
 }
 
-async function fullLedger(t: Test) {
+async function fullLedger(t: Test, indexLimits: Partial<IndexLimits> = {}) {
   const folder = join(await temporaryFolder(t), 'disk')
   const disk = mountSmallDisk(t, folder, 6 * 1024)
   const ledgerFolder = join(folder, 'ledger')
-  const open = () => openJournal({ folder: ledgerFolder, now, reserveBytes })
+  const open = () => openJournal({ folder: ledgerFolder, now, reserveBytes, indexLimits })
   const ledger = await open()
   t.teardown(() => ledger.close())
   const first = intent()
@@ -71,6 +72,7 @@ t.test(
   { skip: noSmallDisk },
   async (t) => {
     const { ledger, ledgerFolder, disk, first } = await fullLedger(t)
+    t.equal(ledger.lacksSpace(), null)
     await t.rejects(fillUp(ledger), full)
 
     for (let i = 0; i < 40; i += 1) await ledger.append(outcome(8_192))
@@ -84,14 +86,36 @@ t.test(
     t.match(await ledger.append(first), [{ repeated: true }], 'what is known is answered')
     t.ok((await stat(join(ledgerFolder, reserveFile))).size < reserveBytes)
     t.equal(ledger.readOnly(), null)
+    t.match(ledger.lacksSpace(), full)
     const size = ledger.size()
     t.ok((await ledger.checkpointCovering(size - 1)).size >= size, 'and has its checkpoint')
 
     disk.resize(20 * 1024)
     await eventually('the reserve is whole', () => ledger.append(intent()))
     t.equal((await stat(join(ledgerFolder, reserveFile))).size, reserveBytes, 'whole again')
+    t.equal(ledger.lacksSpace(), null)
     await ledger.close()
     t.match(await fsck({ folder: ledgerFolder }), { sound: true, events: size + 1 })
+  },
+)
+
+t.test(
+  'outcomes are recorded on a full disk while their index must be written, too',
+  { skip: noSmallDisk },
+  async (t) => {
+    const often = { flushEvents: 8, closingFlushEvents: 1, fanOut: 3, frozenMax: 2 }
+    const { ledger, ledgerFolder, open } = await fullLedger(t, often)
+    await t.rejects(fillUp(ledger), full)
+
+    for (let i = 0; i < 60; i += 1) await ledger.append(outcome(2_048))
+    t.equal(ledger.readOnly(), null)
+    await ledger.close()
+    const again = await open()
+    t.teardown(() => again.close())
+    await again.append(outcome())
+    t.equal(again.readOnly(), null)
+    await again.close()
+    t.match(await fsck({ folder: ledgerFolder }), { sound: true, tornTail: null })
   },
 )
 

@@ -80,6 +80,8 @@ export interface JournalLedger
   alarms(): readonly Alarm[]
   /** Why no event is taken any more, or null. */
   readOnly(): EvidenceError | null
+  /** Why only outcomes of what has begun are taken, for want of space on the disk; null while there is enough. */
+  lacksSpace(): EvidenceError | null
   /** Takes no more events until the next start. */
   seal(reason: EvidenceError): void
   /** Where the events of a stream or type stand. */
@@ -367,6 +369,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     hashTile: (level, index, width) => tree.hashTile(level, index, width),
     leaves: createLeafReader(index, replayed.segments),
     alarms: () => (clock.alarm === null ? [] : [clock.alarm]),
+    lacksSpace: () => parts.reserve.refusal(),
     seal: onReadOnly,
     readOnly: () => (queue.sealed?.code === 'LEDGER_READ_ONLY' ? queue.sealed : null),
     interoperability,
