@@ -10,6 +10,7 @@ import { nodeCrypto } from './ledger/node-crypto.js'
 import { createHeadSealing, type SealedHeads } from './ledger/sealed-heads.js'
 import { sealRule } from './ledger/seals.js'
 import { createLedgerWriter } from './ledger/writers.js'
+import { openAlarm } from './runtime/alarm.js'
 import type { Closing } from './runtime/closing.js'
 import { type HeadSealer, startHeadSealer } from './runtime/head-sealer.js'
 import type { Log } from './runtime/log.js'
@@ -25,9 +26,20 @@ export async function startSealer(
 ): Promise<HeadSealer> {
   const { origin } = ledger
   const store = await openHeadsStore({ files: nodeFiles, origin, path: join(folder, headsFile) })
+  const writer = createLedgerWriter(ledger)
+  const alarm = await openAlarm({
+    ledger,
+    writer,
+    alarm: 'seal-not-reconciled',
+    actor: 'sealer',
+    newId: randomUUID,
+    nowMs: () => Date.now(),
+    log,
+  })
   const sealer = startHeadSealer({
     ledger,
-    writer: createLedgerWriter(ledger),
+    writer,
+    alarm,
     map: mapOf(store),
     now: () => Date.now(),
     newId: randomUUID,

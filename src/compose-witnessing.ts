@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { EvidenceError } from './contracts/errors.js'
-import { alarmCleared, alarmRaised } from './contracts/ledger.js'
-import { ledgerStream } from './ledger/adapters/ledger-clock.js'
 import type { JournalLedger } from './ledger/adapters/open-journal.js'
 import { openWitnessedStore } from './ledger/adapters/witnessed-checkpoints.js'
 import { parseSignedCheckpoint } from './ledger/checkpoint.js'
-import { fact } from './ledger/facts.js'
 import { verifyConsistency } from './ledger/merkle.js'
 import { nodeCrypto } from './ledger/node-crypto.js'
 import { verifyNote } from './ledger/note.js'
@@ -14,7 +11,7 @@ import { keysAt } from './ledger/signing-keys.js'
 import { parsePolicy, type WitnessPolicy } from './ledger/witness-policy.js'
 import { createLedgerWriter } from './ledger/writers.js'
 import { postText } from './runtime/adapters/http-client.js'
-import { defaultProject } from './runtime/bootstrap.js'
+import { openAlarm } from './runtime/alarm.js'
 import type { Closing } from './runtime/closing.js'
 import type { Config } from './runtime/config.js'
 import type { Log } from './runtime/log.js'
@@ -63,7 +60,15 @@ export async function startWitnessing(
   const store = await openWitnessedStore(folder, ledger.origin, ({ message }) =>
     log.error('witnessed checkpoints were damaged and set aside', { message }),
   )
-  const alarm = await openAlarm(ledger, log)
+  const alarm = await openAlarm({
+    ledger,
+    writer: createLedgerWriter(ledger),
+    alarm: 'checkpoint-not-reconciled',
+    actor: alarmActor,
+    newId: randomUUID,
+    nowMs: () => Date.now(),
+    log,
+  })
   const follower = followWitnesses({
     ...asked,
     policy,
@@ -73,7 +78,9 @@ export async function startWitnessing(
     intervalMs,
     nowMs: () => Date.now(),
     async onUnreconciled(found) {
-      await alarm.tell(found)
+      await (found.length > 0
+        ? alarm.raise(found.join('; '))
+        : alarm.clear('every witness follows again'))
       if (found.length > 0 && required && !acceptRollback)
         ledger.seal(
           new EvidenceError(
@@ -143,36 +150,5 @@ async function unreconciledWith(ledger: JournalLedger, path: string): Promise<re
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error
     return [`${path} is of another tree: ${error.message}`]
-  }
-}
-
-/** The alarm as it stands on the ledger, raised and cleared once each. */
-async function openAlarm(ledger: JournalLedger, log: Log) {
-  const writer = createLedgerWriter(ledger)
-  const stream = ledgerStream(ledger.origin)
-  const types = [alarmRaised.type, alarmCleared.type]
-  const filter = { project: defaultProject, streamPrefixes: [stream], types }
-  let raised = false
-  for await (const { leaf } of ledger.readLog({ direction: 'backwards', filter })) {
-    if (leaf.actor !== alarmActor) continue
-    raised = leaf.type === alarmRaised.type
-    break
-  }
-  return {
-    async tell(reasons: readonly string[]) {
-      const contract = reasons.length > 0 ? alarmRaised : alarmCleared
-      if (reasons.length > 0 === raised) return
-      const message =
-        reasons.length > 0 ? reasons.join('; ').slice(0, 1024) : 'every witness follows again'
-      log.error('ledger alarm', { alarm: 'checkpoint-not-reconciled', raised: !raised })
-      await writer.record({
-        project: defaultProject,
-        stream,
-        expected: 'any',
-        actor: alarmActor,
-        facts: [fact(contract, randomUUID(), { alarm: 'checkpoint-not-reconciled', message })],
-      })
-      raised = !raised
-    },
   }
 }

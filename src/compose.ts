@@ -13,6 +13,7 @@ import { type JournalLedger, openJournal } from './ledger/adapters/open-journal.
 import { keyFiles } from './ledger/adapters/key-file.js'
 import type { RawLeafWriter } from './ledger/raw-leaf.js'
 import type { SealedHeads } from './ledger/sealed-heads.js'
+import type { LedgerVerifier } from './ledger/verification.js'
 import type { WitnessedCheckpoints } from './ledger/witnessed.js'
 import { createClientWriter, createLedgerWriter, createRecordWriter } from './ledger/writers.js'
 import { openClickHouse } from './projections/adapters/clickhouse.js'
@@ -339,6 +340,7 @@ export async function startApi(
     readonly projection: Projection | undefined
     readonly health: () => Promise<Health>
     readonly witnessed: WitnessedCheckpoints | undefined
+    readonly verifier: LedgerVerifier | undefined
     readonly closing: Closing
   },
 ) {
@@ -370,9 +372,10 @@ export function apiParts(
     readonly projection: Projection | undefined
     readonly health: () => Promise<Health>
     readonly witnessed?: WitnessedCheckpoints | undefined
+    readonly verifier?: LedgerVerifier | undefined
   },
 ): ApiParts {
-  const { heads, warehouse, projection, health, witnessed } = parts
+  const { heads, warehouse, projection, health, witnessed, verifier } = parts
   return {
     ledger: view,
     heads,
@@ -391,5 +394,6 @@ export function apiParts(
     projections: projection ?? { progress: () => [], rebuild: async () => noFacts() },
     health,
     ...(witnessed === undefined ? {} : { witnessed }),
+    ...(verifier === undefined ? {} : { verifier }),
   }
 }

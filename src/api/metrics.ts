@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import type { LedgerVerifier } from '../ledger/verification.js'
 import type { WitnessedCheckpoints, WitnessStatus } from '../ledger/witnessed.js'
 import type { LedgerView } from '../runtime/ledger-view.js'
 import type { ApiParts } from './parts.js'
@@ -12,6 +13,7 @@ export interface ApiCounters {
     ledger: LedgerView,
     tables: readonly { readonly table: string; readonly position: number }[],
     witnessed?: WitnessedCheckpoints,
+    verifier?: LedgerVerifier,
   ): string
 }
 
@@ -35,7 +37,7 @@ export function createCounters(): ApiCounters {
     live(change) {
       liveClients += change
     },
-    text(ledger, tables, witnessed) {
+    text(ledger, tables, witnessed, verifier) {
       const metric = (
         name: string,
         type: 'counter' | 'gauge',
@@ -75,6 +77,7 @@ export function createCounters(): ApiCounters {
           Object.entries(evidence).map(([result, count]) => [`result="${result}"`, count]),
         ),
         ...(witnessed === undefined ? [] : witnessMetrics(ledger, witnessed, metric)),
+        ...(verifier === undefined ? [] : verificationMetrics(verifier, metric)),
         ...metric('fractalops_live_clients', 'gauge', 'Open live streams.', [['', liveClients]]),
         ...metric(
           'fractalops_projection_lag_events',
@@ -136,15 +139,54 @@ function witnessMetrics(
   ]
 }
 
+function verificationMetrics(verifier: LedgerVerifier, metric: Metric): readonly string[] {
+  const { size, atMs, passSize, bytesRead, damage } = verifier.status()
+  return [
+    ...metric(
+      'fractalops_verified_size',
+      'gauge',
+      'Leaves that agreed with everything when they were last read from disk.',
+      [['', size]],
+    ),
+    ...metric(
+      'fractalops_verified_timestamp_seconds',
+      'gauge',
+      'When that was; 0 before the first time since the start.',
+      [['', (atMs ?? 0) / 1000]],
+    ),
+    ...metric(
+      'fractalops_verification_pass_size',
+      'gauge',
+      'Leaves that the present pass has read.',
+      [['', passSize]],
+    ),
+    ...metric(
+      'fractalops_verification_bytes_total',
+      'counter',
+      'Bytes that were read to verify the ledger.',
+      [['', bytesRead]],
+    ),
+    ...metric(
+      'fractalops_verification_damage',
+      'gauge',
+      'Damaged places that were found and not yet found to be whole again.',
+      [['', damage?.count ?? 0]],
+    ),
+  ]
+}
+
 export const metrics =
-  ({ ledger, projections, witnessed }: ApiParts, counters: ApiCounters): FastifyPluginAsyncZod =>
+  (
+    { ledger, projections, witnessed, verifier }: ApiParts,
+    counters: ApiCounters,
+  ): FastifyPluginAsyncZod =>
   async (app) => {
     app.get(
       '/metrics',
       { schema: { tags: ['operation'], summary: 'Counters in Prometheus text' } },
       async (_request, reply) => {
         void reply.type('text/plain; version=0.0.4; charset=utf-8')
-        return counters.text(ledger, projections.progress(), witnessed)
+        return counters.text(ledger, projections.progress(), witnessed, verifier)
       },
     )
   }

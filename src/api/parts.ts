@@ -2,6 +2,7 @@ import type { FastifyServerOptions } from 'fastify'
 import type { HudView } from '../contracts/http.js'
 import type { RawLeafWriter } from '../ledger/raw-leaf.js'
 import type { SealedHeads } from '../ledger/sealed-heads.js'
+import type { LedgerVerifier } from '../ledger/verification.js'
 import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
 import type { ClientWriter, RecordWriter } from '../ledger/writers.js'
 import type { WarehouseQueries } from '../projections/warehouse.js'
@@ -53,6 +54,8 @@ export interface ApiParts {
   readonly health: () => Promise<Health>
   /** Absent when nobody witnesses this ledger. */
   readonly witnessed?: WitnessedCheckpoints
+  /** Absent when the ledger is not verified in the background. */
+  readonly verifier?: LedgerVerifier
 }
 
 export interface ApiOptions {

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { defineEvent } from './event.js'
-import { ActorName, Decimal, Sha256Hex } from './identifiers.js'
+import { ActorName, Decimal, Sha256Hex, Timestamp } from './identifiers.js'
 import { PolicyBundle } from './policy.js'
 
 /** A C2SP signed-note verifier key: name+hash+base64. */
@@ -42,9 +42,23 @@ export const ledgerBootstrapped = defineEvent({
 })
 
 const alarm = z.strictObject({
-  alarm: z.enum(['clock-stepped-back', 'checkpoint-not-reconciled']),
+  alarm: z.enum([
+    'clock-stepped-back',
+    'checkpoint-not-reconciled',
+    'damage-found',
+    'seal-not-reconciled',
+  ]),
   message: z.string().max(1024),
+  /** Where damage was found: the file below the folder of the ledger. */
+  place: z
+    .strictObject({
+      file: z.string().max(256),
+      offset: Decimal,
+      position: Decimal.nullable(),
+    })
+    .optional(),
 })
+export type LedgerAlarm = z.infer<typeof alarm>
 const alarmExample = {
   alarm: 'clock-stepped-back' as const,
   message: 'the clock went back by 5,000 ms; ledger time holds',
@@ -95,6 +109,37 @@ export const headsSealed = defineEvent({
   },
 })
 
+export const ledgerVerified = defineEvent({
+  type: 'ledger.verified',
+  version: '1',
+  writer: 'ledger',
+  category: 'ledger',
+  summary:
+    'Leaves were read from disk once more and agree with digests, chains, checkpoints, index and hash tiles',
+  schema: z.strictObject({
+    /** The leaves below this position agree, as far as this pass has come. */
+    size: Decimal,
+    /** Root of the tree over them, made anew. */
+    root: Sha256Hex,
+    /** The leaves from this position on were read since the last such event. */
+    from: Decimal,
+    /** When the pass began that started at position 0. */
+    pass_began: Timestamp,
+    /** Whether this pass has reached the end of the ledger. */
+    whole: z.boolean(),
+    /** Positions below this one were compared with index and hash tiles on disk; what comes behind was not there yet. */
+    index_through: Decimal,
+  }),
+  example: {
+    size: '1048576',
+    root: 'f'.repeat(64),
+    from: '0',
+    pass_began: '2026-01-01T00:00:00.000Z',
+    whole: false,
+    index_through: '1048576',
+  },
+})
+
 const laterVkey =
   'fractalops.local/0123456789abcdef+8d53a9c1+AVMQ3oAqgHVcFZ4W8fR3KH2uw0TnVZ5hdGWCGHPrvtd1'
 
@@ -118,5 +163,11 @@ export const keyCreated = defineEvent({
   },
 })
 
-export const ledgerEvents = [ledgerBootstrapped, headsSealed, alarmRaised, alarmCleared] as const
+export const ledgerEvents = [
+  ledgerBootstrapped,
+  headsSealed,
+  ledgerVerified,
+  alarmRaised,
+  alarmCleared,
+] as const
 export const keyEvents = [keyCreated] as const

@@ -1,4 +1,5 @@
 import type { DataOf } from '../contracts/event.js'
+import { sealLagMax } from '../contracts/heads.js'
 import type { headsSealed } from '../contracts/ledger.js'
 import { hexOf } from './encoding.js'
 import type { EventReader, RecordedEvent } from './event-store.js'
@@ -38,7 +39,12 @@ export interface HeadSealingParts {
   readonly record?: (data: DataOf<typeof headsSealed>) => Promise<string>
   /** The last seal does not name the map of the leaves it covers: somebody must look at it. */
   readonly onMismatch: (seal: Seal, root: string) => void
+  /** The last seal that was there at the start names the map of the leaves it covers. */
+  readonly onMatch?: () => void
 }
+
+/** How often leaves that came meanwhile are folded before somebody else may use the map. */
+const foldRoundsMax = 8
 
 interface State {
   readonly last: { readonly seal: Seal; readonly event: RecordedEvent } | undefined
@@ -98,6 +104,7 @@ export function createHeadSealing(parts: HeadSealingParts): HeadSealing {
       root = hexOf(await map.root())
     }
     if (last !== undefined && root !== last.seal.root) parts.onMismatch(last.seal, root)
+    else if (last !== undefined) parts.onMatch?.()
     return { last }
   }
   const loaded = async () => (state ??= await load())
@@ -115,12 +122,29 @@ export function createHeadSealing(parts: HeadSealingParts): HeadSealing {
     return oldest.timeMs
   }
 
+  /**
+   * Folds all leaves that are there. Others are appended meanwhile, and a seal that leaves out more than
+   * the rule allows is wrong: then these are folded too. Undefined when there is no end to them; the
+   * next look goes on.
+   */
+  const foldToEnd = async () => {
+    for (let rounds = 0; rounds < foldRoundsMax; rounds += 1) {
+      const size = reader.size()
+      await foldTo(size)
+      const root = hexOf(await map.root())
+      if (reader.size() - size <= (rule.lagMax ?? sealLagMax / 2)) return { size, root }
+      await map.keep('enough')
+    }
+    return undefined
+  }
+
   const seal = async ({ last }: State, record: NonNullable<HeadSealingParts['record']>) => {
-    const size = reader.size()
-    await foldTo(size)
+    const folded = await foldToEnd()
+    if (folded === undefined) return undefined
+    const { size, root } = folded
     const data = {
       size: String(size),
-      root: hexOf(await map.root()),
+      root,
       streams: String(map.streams),
       previous:
         last === undefined

@@ -21,6 +21,8 @@ export interface Seal {
 export interface SealRule {
   readonly leavesMax: number
   readonly delayMsMax: number
+  /** Leaves that may be appended while a seal is made; with more, they are taken in too. */
+  readonly lagMax?: number
 }
 
 export const sealRule: SealRule = { leavesMax: sealLeavesMax, delayMsMax: sealDelayMsMax }

@@ -13,6 +13,8 @@ import {
   witnessSettings,
   witnessVariables,
 } from './witness-config.js'
+import type { VerifierRule } from './verifier.js'
+import { verifierRule, verifySettings, verifyVariables } from './verify-config.js'
 
 export const configFile = 'fractalops.config.yaml'
 const configFileBytesMax = 65_536
@@ -68,6 +70,8 @@ export interface Config {
   /** The witness that runs in this process. */
   readonly witness: (WitnessPlace & { readonly listen: HostPort }) | undefined
   readonly witnessing: Witnessing
+  /** When the ledger is read again in the background; undefined = never. */
+  readonly verifier: VerifierRule | undefined
 }
 
 const hostPort = z.string().transform((text, context): HostPort => {
@@ -122,6 +126,7 @@ const settings = {
   interoperability: z.boolean(),
   witness_listen: hostPort,
   ...witnessSettings,
+  ...verifySettings,
 }
 const Settings = z.strictObject(settings).partial()
 type Settings = z.infer<typeof Settings>
@@ -141,6 +146,7 @@ const variables: Readonly<Record<string, Name>> = {
   FRACTALOPS_ORIGIN: 'origin',
   FRACTALOPS_TILES: 'tiles',
   ...witnessVariables,
+  ...verifyVariables,
 }
 /** Variables of commands; they configure no service. */
 const commandVariables = ['FRACTALOPS_TOKEN', 'FRACTALOPS_URL']
@@ -220,6 +226,7 @@ function choose(chosen: Settings, cwd: string, problems: string[]): Config {
         ? undefined
         : { ...witness, listen: chosen.witness_listen ?? { host: '127.0.0.1', port: 4681 } },
     witnessing: witnessing(chosen, cwd, problems),
+    verifier: verifierRule(chosen),
   })
 }
 

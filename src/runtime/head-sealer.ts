@@ -8,6 +8,7 @@ import { createHeadSealing, type SealedHeads } from '../ledger/sealed-heads.js'
 import { type SealRule, sealRule } from '../ledger/seals.js'
 import { ledgerProject, ledgerStreamOf } from '../ledger/stream-name.js'
 import type { RecordWriter } from '../ledger/writers.js'
+import type { StandingAlarm } from './alarm.js'
 import type { Log } from './log.js'
 import { startRetryLoop } from './retry-loop.js'
 
@@ -33,6 +34,7 @@ export function startHeadSealer({
   newId,
   log,
   rule = sealRule,
+  alarm,
 }: {
   readonly ledger: EventStore & ProofSource
   readonly writer: RecordWriter
@@ -41,7 +43,17 @@ export function startHeadSealer({
   readonly newId: () => string
   readonly log: Log
   readonly rule?: SealRule
+  /** Absent = a mismatch is only logged. */
+  readonly alarm?: StandingAlarm
 }): HeadSealer {
+  const tellAlarm = (tell: (one: StandingAlarm) => Promise<void>) => {
+    if (alarm === undefined) return
+    tell(alarm).catch((error: unknown) =>
+      log.error('an alarm could not be recorded', {
+        code: error instanceof EvidenceError ? error.code : String(error),
+      }),
+    )
+  }
   const sealing = createHeadSealing({
     sha256: nodeCrypto.sha256,
     origin: ledger.origin,
@@ -59,8 +71,13 @@ export function startHeadSealer({
       })
       return id
     },
-    onMismatch: ({ position, size }, root) =>
-      log.error('a seal does not name the heads it covers', { position, size, root }),
+    onMismatch({ position, size }, root) {
+      log.error('a seal does not name the heads it covers', { position, size, root })
+      const message = `the seal at position ${position} does not name the heads of the first ${size} leaves`
+      tellAlarm((one) => one.raise(message))
+    },
+    // A later seal names the heads of all leaves, those that the wrong one covers included.
+    onMatch: () => tellAlarm((one) => one.clear('the last seal names the heads it covers')),
   })
   const looking = setInterval(() => round.wake(), lookMs)
   looking.unref()

@@ -18,6 +18,7 @@ import {
 } from '../compose.js'
 import { startGrpc } from '../compose-grpc.js'
 import { offlineHeads, startSealer } from '../compose-heads.js'
+import { startVerification } from '../compose-verify.js'
 import { startWitness } from '../compose-witness.js'
 import { rotateKey } from '../compose-keys.js'
 import { startWitnessing } from '../compose-witnessing.js'
@@ -28,6 +29,7 @@ import { lockFolder } from '../ledger/adapters/folder-lock.js'
 import { type JournalLedger, openJournalReadOnly } from '../ledger/adapters/open-journal.js'
 import { openServiceLog } from './adapters/service-log.js'
 import { temporalExecutable } from './adapters/temporal-executable.js'
+import type { LedgerVerifier } from '../ledger/verification.js'
 import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
 import { type Closing, createClosing } from './closing.js'
 import { type Component, type Config, formatHostPort } from './config.js'
@@ -42,6 +44,7 @@ import {
 } from './data-folder.js'
 import type { Execution } from './execution.js'
 import type { Log } from './log.js'
+import { verificationHealth } from './verify-health.js'
 import { witnessHealth } from './witness-health.js'
 import { createOpenProposals } from './open-proposals.js'
 import { followProposals } from './proposal-follower.js'
@@ -64,6 +67,7 @@ function createHealth(
     projection?: Projection
     execution?: Execution
     witnessed?: WitnessedCheckpoints
+    verifier?: LedgerVerifier
   },
 ) {
   return async () => {
@@ -96,6 +100,7 @@ function createHealth(
     if (execution !== undefined) shown.push({ name: 'execution', ...execution.status() })
     const witnesses = parts.witnessed && witnessHealth(parts.witnessed, ledger.checkpoint().size)
     if (witnesses !== undefined) shown.push(witnesses.part)
+    if (parts.verifier !== undefined) shown.push(verificationHealth(parts.verifier.status(), size))
     return { ready: readOnly === null && witnesses?.ready !== false, parts: shown }
   }
 }
@@ -168,6 +173,7 @@ async function startParts(
   closing.add('ledger', () => ledger.close())
   const witnessed = await startWitnessing(ledger, config, folder.ledger, { log, closing })
   const { heads } = await startSealer(ledger, folder.ledger, { log, closing })
+  const verifier = await startVerification(ledger, folder.ledger, config.verifier, { log, closing })
   await withdrawAddresses(folder)
   const domain = openDomain(ledger)
   const sessions = createSessions({
@@ -196,6 +202,7 @@ async function startParts(
     ...(projection === undefined ? {} : { projection }),
     ...(execution === undefined ? {} : { execution }),
     ...(witnessed === undefined ? {} : { witnessed }),
+    ...(verifier === undefined ? {} : { verifier }),
   })
   const api = runs('api')
     ? await startApi(config, domain, {
@@ -205,6 +212,7 @@ async function startParts(
         projection,
         health,
         witnessed,
+        verifier,
         closing,
       })
     : undefined

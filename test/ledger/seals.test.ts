@@ -14,9 +14,11 @@ import { type Head, headKey, headsRoot, verifyHead } from '../../src/ledger/head
 import { createHeadsMap } from '../../src/ledger/heads-map.js'
 import { nodeCrypto } from '../../src/ledger/node-crypto.js'
 import { createSealReplay } from '../../src/ledger/seal-replay.js'
+import { createHeadSealing } from '../../src/ledger/sealed-heads.js'
 import { isSealDue, sealRule } from '../../src/ledger/seals.js'
 import { ledgerStreamOf } from '../../src/ledger/stream-name.js'
 import { createLedgerWriter } from '../../src/ledger/writers.js'
+import { openAlarm } from '../../src/runtime/alarm.js'
 import { startHeadSealer } from '../../src/runtime/head-sealer.js'
 import { draft, openTestLedger, request, temporaryFolder, wholeLog } from '../support/ledger.js'
 import { eventually } from '../support/product.js'
@@ -284,4 +286,78 @@ t.test('anybody who has the leaves can replay the seals; the sealer is not asked
   await ledger.close()
   const again = await openJournal({ folder, now: () => clock.nowMs })
   await again.close()
+})
+
+t.test(
+  'a sealer that is overtaken by appends takes them in: its seal is never wrong',
+  async (t) => {
+    const { ledger } = await openTestLedger(t)
+    for (let i = 0; i < 10; i += 1) await ledger.append(request())
+    const map = await openMap(t, join(await temporaryFolder(t), 'heads'))
+    let overtaken = 0
+    const sealing = createHeadSealing({
+      sha256,
+      origin: ledger.origin,
+      reader: ledger,
+      // Others append while the map is hashed.
+      map: {
+        ...map,
+        get position() {
+          return map.position
+        },
+        get streams() {
+          return map.streams
+        },
+        async root() {
+          const root = await map.root()
+          if (ledger.size() < 40) {
+            overtaken += 1
+            for (let i = 0; i < 10; i += 1) await ledger.append(request())
+          }
+          return root
+        },
+      },
+      rule: { leavesMax: 1, delayMsMax: 0, lagMax: 5 },
+      onMismatch: () => t.fail('there is a mismatch'),
+      async record(data) {
+        const id = randomUUID()
+        await createLedgerWriter(ledger).record({
+          project: 'default',
+          stream: ledgerStreamOf(sha256, ledger.origin),
+          expected: 'any',
+          actor: 'ledger',
+          facts: [fact(headsSealed, id, data)],
+        })
+        return id
+      },
+    })
+    const seal = await sealing.sealIfDue(Number.MAX_SAFE_INTEGER)
+
+    t.ok(overtaken > 1)
+    t.match(seal, { size: 40, position: 40 })
+  },
+)
+
+t.test('a seal that does not name its heads raises an alarm at the start, once', async (t) => {
+  const folder = await wronglySealed(t, () => ({ root: 'a'.repeat(64) }))
+  const { ledger, clock } = await openTestLedger(t, { folder })
+  const alarms = async () =>
+    (await wholeLog(ledger)).filter(({ leaf }) => leaf.type === 'ledger.alarm-raised')
+  for (let starts = 0; starts < 2; starts += 1) {
+    const writer = createLedgerWriter(ledger)
+    const common = { ledger, writer, nowMs: () => clock.nowMs, newId: randomUUID, log: silent }
+    const sealer = startHeadSealer({
+      ...common,
+      map: await openMap(t, join(await temporaryFolder(t), 'heads')),
+      now: () => clock.nowMs,
+      alarm: await openAlarm({ ...common, alarm: 'seal-not-reconciled', actor: 'sealer' }),
+    })
+    await sealer.heads.prove('stream', 'default', 'order-1')
+    await eventually('the alarm', async () => ((await alarms()).length > 0 ? true : undefined))
+    await sealer.close()
+  }
+  t.match(
+    (await alarms()).map(({ leaf }) => leaf.actor),
+    ['sealer'],
+  )
 })

@@ -5,7 +5,13 @@ import { verifyNote } from '../note.js'
 import { keysAt } from '../signing-keys.js'
 import type { FilePort, LedgerFile } from './file-port.js'
 import type { Tell } from './fsck-report.js'
-import { checkpointsFile, framesOf, type KeptFrame } from './kept-checkpoints.js'
+import {
+  checkpointsFile,
+  framesOf,
+  type KeptFrame,
+  lastFrame,
+  seekFrame,
+} from './kept-checkpoints.js'
 import type { LedgerIdentity } from './ledger-folder.js'
 
 export interface PlacedCheckpoint extends Checkpoint {
@@ -32,6 +38,8 @@ export interface CursorOptions {
   readonly identity: LedgerIdentity
   /** Those up to this size were compared before: they are passed over. */
   readonly after: number
+  /** Whether those passed over are not read at all, nor counted. */
+  readonly seek?: boolean
   readonly tell: Tell
 }
 
@@ -40,12 +48,18 @@ export async function openCheckpointCursor(options: CursorOptions): Promise<Chec
   const { files, folder, name, identity, after } = options
   if (!(await files.list(folder)).includes(name)) return emptyCursor
   const file = await files.open(join(folder, name), 'read')
-  const checkBridge = createBridgeCheck(identity.keys)
+  const passed = options.seek === true ? after : 0
+  const checkBridge = createBridgeCheck(identity.keys, passed)
   const tell = (offset: number, flaw: string) => options.tell(name, offset, null, flaw)
   const lastSize = await sizeOfLast(file)
-  const frames = framesOf(file, ({ offset, kind }) => {
-    if (kind === 'damaged') tell(offset, 'a kept checkpoint does not match its checksum')
-  })
+  const from = passed > 0 ? await seekFrame(file, passed) : 0
+  const frames = framesOf(
+    file,
+    ({ offset, kind }) => {
+      if (kind === 'damaged') tell(offset, 'a kept checkpoint does not match its checksum')
+    },
+    from,
+  )
   let next: PlacedCheckpoint | undefined
   let count = 0
   let size = 0
@@ -98,8 +112,10 @@ export async function openCheckpointCursor(options: CursorOptions): Promise<Chec
 }
 
 /** Where one key followed another, both signed a checkpoint before the later one signed any larger. */
-function createBridgeCheck(keys: LedgerIdentity['keys']) {
-  const bridged = new Set<number>()
+function createBridgeCheck(keys: LedgerIdentity['keys'], passed: number) {
+  // Those up to here were seen when the checkpoints were read that are passed over now.
+  const before = keys.map(({ signingFrom }) => signingFrom).filter((size) => size <= passed)
+  const bridged = new Set(before)
   return (size: number, signatures: number, tell: (flaw: string) => void) => {
     if (signatures > 1) bridged.add(size)
     for (const { vkey, signingFrom } of keys.slice(1)) {
@@ -119,8 +135,7 @@ const emptyCursor: CheckpointCursor = {
 }
 
 async function sizeOfLast(file: LedgerFile): Promise<number> {
-  let last: KeptFrame | undefined
-  for await (const frame of framesOf(file, () => undefined)) last = frame
+  const last = await lastFrame(file)
   try {
     return last === undefined ? 0 : parseSignedCheckpoint(last.note).checkpoint.size
   } catch {

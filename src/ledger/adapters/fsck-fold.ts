@@ -17,6 +17,7 @@ import { createTreeHashes, type LevelEdge } from './tree-hashes.js'
 import { witnessedFile } from './witnessed-checkpoints.js'
 
 const tilesEvery = 65_536
+const tileWidth = 256
 
 /** Where a record stands: the number that the index has for its segment, and its place there. */
 export interface RecordPlace {
@@ -37,6 +38,8 @@ export interface FoldParts {
   readonly seals: SealCheck | undefined
   readonly erasures: ErasureCheck | undefined
   readonly takesRaw: boolean
+  /** Leaves behind the last that is read are there, or may be: they are not asked for. */
+  readonly isPart: boolean
   readonly tell: Tell
   readonly begin: FoldStart
 }
@@ -47,8 +50,9 @@ export interface FoldStart {
   readonly edges: readonly LevelEdge[]
   readonly events: number
   readonly raw: number
+  /** Empty and undefined when they are not known. */
   readonly lastTime: string
-  readonly clockAlarm: boolean
+  readonly clockAlarm: boolean | undefined
 }
 
 export const foldStart: FoldStart = {
@@ -100,6 +104,7 @@ export function createFold(parts: FoldParts) {
     next += 1
     if (lost) return
     tree.append(leafHash)
+    if (tree.size % tileWidth === 0) tree.fold()
     if (tree.size % tilesEvery === 0) await compareTiles()
     if (isCheckpointNext()) await compareRoots()
   }
@@ -190,9 +195,14 @@ export function createFold(parts: FoldParts) {
       )
       if (comparison === undefined || lost || next !== parts.through) return
       await compareTiles()
-      const last_time_ms = lastTime === '' ? 0 : Date.parse(lastTime)
-      const clock = { last_time_ms, clock_alarm: clockAlarm }
-      comparison.manifest({ ...mark(), ...clock }, tree.toWrite().edges)
+      const isTimeKnown = lastTime !== '' || begin.position === 0
+      // The time of a group of raw leaves stands in no leaf.
+      const last_time_ms =
+        raw > 0 || !isTimeKnown ? undefined : lastTime === '' ? 0 : Date.parse(lastTime)
+      comparison.manifest(
+        { ...mark(), last_time_ms, clock_alarm: clockAlarm },
+        tree.toWrite().edges,
+      )
     },
     /** What must be known to go on from here; the tiles up to here are compared. */
     async state(): Promise<FoldStart> {
@@ -210,7 +220,7 @@ export function createFold(parts: FoldParts) {
         [witnessed, witnessedFile],
       ] as const) {
         const open = cursor.next
-        if (open === undefined) continue
+        if (open === undefined || (parts.isPart && !lost)) continue
         if (lost)
           tell(
             file,
@@ -226,7 +236,7 @@ export function createFold(parts: FoldParts) {
             `the journal ends after ${next} leaves, a kept checkpoint covers ${cursor.lastSize}`,
           )
         else tell(file, open.offset, null, `it covers ${open.size} leaves, the journal has ${next}`)
-        while (cursor.next !== undefined) await cursor.advance()
+        while (cursor.next !== undefined && !parts.isPart) await cursor.advance()
       }
     },
   }

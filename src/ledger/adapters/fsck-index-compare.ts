@@ -25,6 +25,12 @@ const entriesPerEvent = 3
 const namedAtOnceMax = 20
 const pacedLookUps = 64
 
+/** What the journal says where the index ends; undefined is not known. */
+export type KnownMark = Pick<JournalMark, 'segments' | 'group'> & {
+  readonly last_time_ms: number | undefined
+  readonly clock_alarm: boolean | undefined
+}
+
 /** Compares what the journal says, position by position, with what the index on disk says of it. */
 export interface IndexComparison {
   /** Takes the next position; those of leaves that cannot be read are left out. */
@@ -36,8 +42,8 @@ export interface IndexComparison {
   /** The same before positions are left out, and at the end. */
   settleAll(): Promise<void>
   tiles(write: TreeWrite): Promise<void>
-  /** At the position where the index ends: `lastTime` is that of the last event. */
-  manifest(mark: JournalMark, edges: readonly LevelEdge[]): void
+  /** At the position where the index ends. */
+  manifest(mark: KnownMark, edges: readonly LevelEdge[]): void
   /** Compares all but the entries of the present bucket, and answers how far those are. */
   state(): Promise<ComparisonState>
   /** False as soon as anything differs. */
@@ -58,6 +64,8 @@ export interface ComparisonParts {
   /** The entries of the runs, from `scanRuns`, and the seeds they were added with. */
   readonly sums: EntrySums
   readonly seeds: Words
+  /** Entries of positions below this one are in the sums. */
+  readonly summedThrough: number
   /** The first position that is added. */
   readonly from: number
   readonly before?: ComparisonState | undefined
@@ -110,7 +118,8 @@ export function createIndexComparison(parts: ComparisonParts): IndexComparison {
   const endBucket = async () => {
     if (added > 0) {
       const end = endOf(bucket)
-      const isWhole = added === end - bucket * bucketPositions
+      const isSummed = end <= parts.summedThrough
+      const isWhole = isSummed && added === end - bucket * bucketPositions
       if (!isWhole) await lookAll()
       else if (!own.isEqual(bucket, sums) && (await lookAll()) === 0)
         differs(
@@ -266,7 +275,7 @@ function firstDifference(a: Uint8Array, b: Uint8Array): number | undefined {
 /** Compares everything that the manifest says of the journal at the position where it ends. */
 function compareManifest(
   { manifest, edges }: IndexOnDisk,
-  mark: JournalMark,
+  mark: KnownMark,
   made: readonly LevelEdge[],
   tell: Tell,
 ): void {
@@ -282,8 +291,8 @@ function compareManifest(
     manifest.group.position !== mark.group.position
   )
     wrong('its last group does not stand there in the journal')
-  if (manifest.last_time_ms !== mark.last_time_ms)
+  if (mark.last_time_ms !== undefined && manifest.last_time_ms !== mark.last_time_ms)
     wrong('its ledger time is not that of the last event')
-  if (manifest.clock_alarm !== mark.clock_alarm)
+  if (mark.clock_alarm !== undefined && manifest.clock_alarm !== mark.clock_alarm)
     wrong('what it says of an alarm about the clock is not what the events say')
 }

@@ -9,11 +9,20 @@ import {
 } from './fsck-index-compare.js'
 import { createOwnIndexChain } from './fsck-own-index.js'
 import type { IndexFinding, Pace, Tell } from './fsck-report.js'
-import { createEntrySums, drawSeeds } from './fsck-sums.js'
+import { createEntrySums, drawSeeds, type EntrySums } from './fsck-sums.js'
+import type { Words } from './index-page.js'
 import type { IndexOnDisk } from './index-store.js'
 
 /** Leaves behind the index whose ids, streams and types are remembered; with more, an index of its own is made. */
 export const tailEventsMax = 524_288
+
+/** What reading the runs of an index once has found: it holds for that index as long as the ledger lives. */
+export interface ScannedRuns {
+  readonly seeds: Words
+  readonly sums: EntrySums
+  readonly repeated: Repeated
+  readonly through: number
+}
 
 /** What the leaves are compared with: the index on disk, and what follows from the leaf before. */
 export interface Prepared {
@@ -21,6 +30,7 @@ export interface Prepared {
   readonly comparison: IndexComparison | undefined
   readonly chain: LeafChain
   readonly through: number
+  readonly scanned: ScannedRuns | undefined
   /** What the index came to, once everything was compared. */
   finding(): IndexFinding
   close(): Promise<void>
@@ -30,11 +40,14 @@ export interface PrepareOptions {
   readonly files: FilePort
   readonly folder: string
   readonly origin: string
-  /** The first position that will be read, and how many leaves there are at least. */
-  readonly from: number
+  /** The first position that will be read, which may depend on the index. */
+  readonly from: (index: IndexOnDisk | undefined) => Promise<number>
+  /** How many leaves there are at least. */
   readonly size: number
   /** What an earlier check that is gone on with had compared. */
   readonly before?: ComparisonState | undefined
+  /** What an earlier reading of the runs had found; without it they are read. */
+  readonly scanned?: ScannedRuns | undefined
   /** What is done about the chain when no index can be asked: make one, or leave the chain out. */
   readonly without: 'own-index' | 'no-chain'
   readonly tailMax: number
@@ -61,40 +74,68 @@ async function prepareWith(
   options: PrepareOptions,
   index: IndexOnDisk | null | undefined,
 ): Promise<Prepared> {
-  const { from, size, fileOf, tell, pace } = options
-  const through = index?.manifest.through ?? 0
-  const { before } = options
-  const seeds = before === undefined ? drawSeeds() : Uint32Array.from(before.seeds)
-  const sums = createEntrySums(seeds)
-  const repeated: Repeated = new Map()
-  if (index) options.onRuns?.(runBytesOf(index))
-  const isSound = index ? await scanRuns(index, sums, repeated, tell, pace) : index === undefined
+  const { size, fileOf, tell, pace } = options
+  const scanned = index ? (options.scanned ?? (await scan(options, index))) : undefined
+  const isSound = index === undefined || scanned !== undefined
   const usable = index && isSound ? index : undefined
+  const through = usable?.manifest.through ?? 0
+  const from = await options.from(usable)
+  const { before } = options
   const comparison =
-    usable && createIndexComparison({ index: usable, sums, seeds, from, before, tell, pace })
-  const own =
-    options.without === 'own-index' && size - (usable ? through : 0) > options.tailMax
-      ? await createOwnIndexChain(options.origin)
-      : undefined
-  const canRemember = size - (usable ? through : 0) <= options.tailMax && isSound
-  const chain =
-    own ??
-    (options.without === 'no-chain' && !canRemember
-      ? noChain
-      : createLeafChain(usable && chainIndexOver(usable, repeated, fileOf)))
+    usable &&
+    scanned &&
+    createIndexComparison({
+      ...scanned,
+      index: usable,
+      summedThrough: scanned.through,
+      from,
+      before,
+      tell,
+      pace,
+    })
+  const { chain, close } = await chainOf(options, size - through <= options.tailMax, () =>
+    createLeafChain(usable && scanned && chainIndexOver(usable, scanned.repeated, fileOf)),
+  )
   const state = () => {
     if (index === undefined) return 'absent'
-    return isSound && comparison?.agrees === true ? 'sound' : 'unsound'
+    return comparison?.agrees === true ? 'sound' : 'unsound'
   }
   return {
     index: usable,
     comparison,
     chain,
-    through: usable ? through : 0,
-    finding: () => ({ state: state(), through }),
+    through,
+    scanned,
+    finding: () => ({ state: state(), through: index?.manifest.through ?? 0 }),
     async close() {
-      await own?.close()
+      await close()
       await index?.close()
     },
   }
+}
+
+/** Reads the runs; undefined when they are unsound, which is told. */
+async function scan(
+  { before, onRuns, tell, pace }: PrepareOptions,
+  index: IndexOnDisk,
+): Promise<ScannedRuns | undefined> {
+  const seeds = before === undefined ? drawSeeds() : Uint32Array.from(before.seeds)
+  const sums = createEntrySums(seeds)
+  const repeated: Repeated = new Map()
+  onRuns?.(runBytesOf(index))
+  const isSound = await scanRuns(index, sums, repeated, tell, pace)
+  return isSound ? { seeds, sums, repeated, through: index.manifest.through } : undefined
+}
+
+/** The chain that fits: what the index does not hold is remembered while it is little. */
+async function chainOf(
+  { without, origin }: PrepareOptions,
+  isTailShort: boolean,
+  remembering: () => LeafChain,
+): Promise<{ readonly chain: LeafChain; readonly close: () => Promise<void> }> {
+  const nothing = async () => undefined
+  if (isTailShort) return { chain: remembering(), close: nothing }
+  if (without === 'no-chain') return { chain: noChain, close: nothing }
+  const own = await createOwnIndexChain(origin)
+  return { chain: own, close: () => own.close() }
 }

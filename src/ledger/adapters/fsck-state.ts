@@ -31,7 +31,7 @@ const FsckState = z.strictObject({
     events: count,
     raw: count,
     last_time: z.string(),
-    clock_alarm: z.boolean(),
+    clock_alarm: z.boolean().optional(),
   }),
   /** Null when there is no sound index. */
   comparison: z
@@ -118,7 +118,7 @@ export async function writeState(
     fold: {
       ...fold,
       last_time: lastTime,
-      clock_alarm: clockAlarm,
+      ...(clockAlarm === undefined ? {} : { clock_alarm: clockAlarm }),
       edges: edges.map(({ full, hashes }) => ({
         full,
         hashes: Buffer.from(hashes).toString('base64'),

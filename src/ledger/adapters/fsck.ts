@@ -188,7 +188,7 @@ async function openCheck(
     files,
     folder,
     origin: identity.origin,
-    from: begin.position,
+    from: async () => begin.position,
     size: kept.lastSize,
     before: state?.comparison ?? undefined,
     without: 'own-index',
@@ -258,6 +258,7 @@ async function run(options: CheckOptions, check: Check): Promise<FsckReport> {
     ...check,
     ...prepared,
     takesRaw: options.identity.interoperability === true,
+    isPart: false,
     tell: told.tell,
   })
   let tornTail: FsckReport['tornTail'] = null

@@ -77,9 +77,10 @@ export function readFrames(bytes: Buffer): {
 export async function* framesOf(
   file: LedgerFile,
   onTail: (tail: KeptTail) => void,
+  from = 0,
 ): AsyncGenerator<KeptFrame> {
   const size = await file.size()
-  for (let at = 0; at < size;) {
+  for (let at = from; at < size;) {
     const read = Buffer.alloc(Math.min(2 * frameBytesMax, size - at))
     const bytes = read.subarray(0, await file.read(read, at))
     const { frames, tail } = readFrames(bytes)
@@ -265,6 +266,17 @@ function keptOver(
     },
     close: async () => file?.close(),
   }
+}
+
+/** Where a frame begins that is not behind the first checkpoint with more than `size` leaves, found without reading all. */
+export const seekFrame = async (file: LedgerFile, size: number): Promise<number> =>
+  narrow(file, size, await file.size())
+
+/** The last sound frame of a file, found at its end. */
+export async function lastFrame(file: LedgerFile): Promise<KeptFrame | undefined> {
+  const { from, bytes } = await readTail(file)
+  const last = readFrames(bytes).frames.at(-1)
+  return last && { offset: from + last.offset, note: last.note }
 }
 
 /** Halves the file until little is left before the first checkpoint with more than `size` leaves; answers where a frame begins there. */

@@ -86,6 +86,8 @@ export interface JournalLedger
   seal(reason: EvidenceError): void
   /** Where the events of a stream or type stand. */
   readonly positions: Positions
+  /** Its files, in which a payload that is being overwritten is seen whole. */
+  readonly files: FilePort
   /** The torn write that the last stop left and that was cut off; null when there was none. */
   readonly cut: CutTail | null
 }
@@ -363,6 +365,7 @@ function assemble(options: JournalOptions & { readonly files: FilePort }, parts:
     changeKey: () => publisher.changeKey(),
     cut: replayed.cut,
     positions: index,
+    files: options.files,
     size: () => index.size,
     ...createReading(index, records, head, visibility),
     ...proofsOf(origin, tree, kept, publisher),
