@@ -36,19 +36,14 @@ export function createRawLeafLane(
     const until = admitted.get(callerOf(headers) ?? '')
     return until !== undefined && now() < until
   }
-  const answer = async (request: IncomingMessage, response: ServerResponse, began: number) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk as Buffer)
-    const [first] = chunks
-    const leaf = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)
+  const answer = async (leaf: Buffer, response: ServerResponse) => {
     try {
-      const index = String(await writer.addRaw(leaf))
-      respond(response, 200, { 'content-type': 'text/plain; charset=utf-8' }, index)
+      const index = await writer.addRaw(leaf)
+      respond(response, 200, text, String(index))
     } catch (error) {
       const { status, headers, body } = problemAnswer(error, '/add')
-      respond(response, status, headers, body)
+      respond(response, status, { ...securityHeaders, ...headers }, body)
     }
-    counters.request('POST', '/add', response.statusCode, (performance.now() - began) / 1000)
   }
 
   return {
@@ -60,12 +55,24 @@ export function createRawLeafLane(
     },
     take(request, response) {
       if (!isUsual(request)) return false
-      // A caller who went away in the middle hears nothing, and nothing was begun.
-      answer(request, response, performance.now()).catch(() => response.destroy())
+      const began = performance.now()
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      // A caller who goes away before the end begins nothing.
+      request.on('end', () => {
+        const [first] = chunks
+        const leaf = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)
+        void answer(leaf, response).then(() => {
+          const seconds = (performance.now() - began) / 1000
+          counters.request('POST', '/add', response.statusCode, seconds)
+        })
+      })
       return true
     },
   }
 }
+
+const text = { ...securityHeaders, 'content-type': 'text/plain; charset=utf-8' }
 
 function respond(
   response: ServerResponse,
@@ -74,6 +81,6 @@ function respond(
   body: string,
 ): void {
   const length = { 'content-length': String(Buffer.byteLength(body)) }
-  response.writeHead(status, { ...securityHeaders, ...headers, ...length })
+  response.writeHead(status, { ...headers, ...length })
   response.end(body)
 }
