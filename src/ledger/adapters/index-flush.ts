@@ -6,7 +6,7 @@ import { entryWords, type Words } from './index-page.js'
 import { type RunSet, runsToMerge } from './index-runs.js'
 import type { PlaceList } from './place-list.js'
 import type { RecentEvents } from './recent-events.js'
-import { mergeRuns } from './run-merge.js'
+import { merge } from './merge-thread.js'
 import { createRunWriter } from './run-writer.js'
 import { openRun, type SortedRun } from './sorted-run.js'
 import type { TileFiles } from './tile-files.js'
@@ -142,7 +142,7 @@ export function createFlusher(parts: FlushParts): Flusher {
       try {
         await write(next)
         fullDisk = undefined
-        merging ??= merge()
+        merging ??= mergeAll()
       } catch (cause) {
         if (!isNoSpace(cause)) fail(cause)
         else {
@@ -165,7 +165,7 @@ export function createFlusher(parts: FlushParts): Flusher {
     wake()
   }
 
-  const merge = async () => {
+  const mergeAll = async () => {
     try {
       for (;;) {
         const chosen = runsToMerge(runs.runs, parts.limits.flushEvents, parts.limits.fanOut)
@@ -183,23 +183,14 @@ export function createFlusher(parts: FlushParts): Flusher {
     const name = nameOfRun()
     const sum = (of: (run: SortedRun) => number) =>
       chosen.reduce((total, run) => total + of(run), 0)
-    const writer = await createRunWriter(files, folder, name, {
+    const head = {
       entries: sum(({ entries }) => entries),
       keys: sum(({ keys }) => keys),
       from: chosen[0]?.from ?? 0,
       end: chosen.at(-1)?.end ?? 0,
-    })
-    try {
-      const whole = await mergeRuns(chosen, writer, () => ended || failed !== undefined)
-      if (!whole) {
-        await writer.abandon()
-        return false
-      }
-      await writer.finish()
-    } catch (error) {
-      await writer.abandon().catch(() => undefined)
-      throw error
     }
+    const over = () => ended || failed !== undefined
+    if (!(await merge(files, { folder, name, head }, chosen, over))) return false
     const merged = await openRun(files, folder, name, parts.pageCache)
     let unused: readonly SortedRun[] = [merged]
     try {

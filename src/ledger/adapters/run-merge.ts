@@ -1,15 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { RunWriter } from './run-writer.js'
+import type { FilePort } from './file-port.js'
 import { compareEntries, entriesOfPage, entryWords, type Words } from './index-page.js'
-import type { SortedRun } from './sorted-run.js'
+import { createRunWriter, type RunWriter } from './run-writer.js'
+import type { RunHead, SortedRun } from './sorted-run.js'
 
 const windowPages = 64
 /** Entries that are merged before others may run: a few milliseconds at most. */
 const stepEntries = 8_192
 
+/** What a merge needs of a run. */
+export type MergedRun = Pick<SortedRun, 'pages' | 'readPages'>
+
 /** Where a merge stands in one of its runs. */
 interface Cursor {
-  readonly run: SortedRun
+  readonly run: MergedRun
   pages: readonly Words[]
   nextPage: number
   page: number
@@ -48,9 +52,37 @@ async function refill(cursor: Cursor): Promise<boolean> {
   return true
 }
 
-/** Merges runs into one, in bounded steps so that appends go on beside it. `isOver` ends it early: false. */
+/** What is to be merged, and into which run. */
+export interface MergePlan {
+  readonly folder: string
+  readonly name: string
+  readonly head: Omit<RunHead, 'filterBytes'>
+}
+
+/**
+ * Merges runs into a new one. `isOver` ends it early: then the file is removed again and the answer is false.
+ */
+export async function mergeInto(
+  files: FilePort,
+  { folder, name, head }: MergePlan,
+  runs: readonly MergedRun[],
+  isOver: () => boolean,
+): Promise<boolean> {
+  const writer = await createRunWriter(files, folder, name, head)
+  try {
+    const whole = await mergeRuns(runs, writer, isOver)
+    if (whole) await writer.finish()
+    else await writer.abandon()
+    return whole
+  } catch (error) {
+    await writer.abandon().catch(() => undefined)
+    throw error
+  }
+}
+
+/** Merges entries in bounded steps, so that others go on beside it. */
 export async function mergeRuns(
-  runs: readonly SortedRun[],
+  runs: readonly MergedRun[],
   writer: RunWriter,
   isOver: () => boolean,
 ): Promise<boolean> {
