@@ -1,12 +1,10 @@
-import { canonicalBytes, canonicalText } from '../contracts/canonical-json.js'
+import { canonicalBytes } from '../contracts/canonical-json.js'
 import type { PlacedLeaf, SealPart, WindowProofFile } from '../contracts/completeness.js'
 import { EvidenceError } from '../contracts/errors.js'
 import type { Leaf } from '../contracts/leaf.js'
-import { proofFileBytesMax } from '../contracts/proof-file.js'
-import type * as z from 'zod'
 import { verifyBatchInclusion } from './batch-proof.js'
 import { type Checkpoint, parseDecimal, parseSignedCheckpoint } from './checkpoint.js'
-import { bytesOfBase64, bytesOfHex, equalBytes, hexOf, textOf, utf8 } from './encoding.js'
+import { bytesOfBase64, bytesOfHex, equalBytes, hexOf, utf8 } from './encoding.js'
 import { headKey, verifyHead } from './heads.js'
 import { dataDigest, parseLeaf } from './leaf.js'
 import { leafHash, type Sha256 } from './merkle.js'
@@ -62,27 +60,6 @@ export const mismatch = (reason: string, details: Record<string, unknown> = {}) 
   new EvidenceError('PROOF_MISMATCH', reason, { details })
 const malformed = (detail: string, cause?: unknown) =>
   new EvidenceError('PROOF_MALFORMED', `the proof file is malformed: ${detail}`, { cause })
-
-/** Reads a file of one format; only its one canonical text passes, so that no byte of it is free. */
-export function parseCompleteness<File>(schema: z.ZodType<File>, file: string | Uint8Array): File {
-  if (file.length > proofFileBytesMax)
-    throw malformed(`it is larger than ${proofFileBytesMax} bytes`)
-  const text = typeof file === 'string' ? file : textOf(file)
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (cause) {
-    throw malformed('it is not JSON', cause)
-  }
-  const parsed = schema.safeParse(json)
-  if (!parsed.success) {
-    const places = parsed.error.issues.map((issue) => issue.path.join('.') || issue.message)
-    throw malformed(`see ${places.slice(0, 5).join(', ')}`, parsed.error)
-  }
-  if (!text.isWellFormed() || `${canonicalText(parsed.data)}\n` !== text)
-    throw malformed('it is not RFC 8785 JSON plus one newline')
-  return parsed.data
-}
 
 export function openLeaf(crypto: ProofCrypto, { index, leaf }: PlacedLeaf): OpenLeaf {
   return {

@@ -1,3 +1,4 @@
+import type * as z from 'zod'
 import { canonicalText } from '../contracts/canonical-json.js'
 import { EvidenceError } from '../contracts/errors.js'
 import type { Leaf } from '../contracts/leaf.js'
@@ -212,8 +213,11 @@ function witnessesBy(
 const malformed = (detail: string, cause?: unknown) =>
   new EvidenceError('PROOF_MALFORMED', `the proof file is malformed: ${detail}`, { cause })
 
-/** Reads a proof file; only its one canonical text passes, so that no byte of it is free. */
-export function parseProofFile(file: string | Uint8Array): ProofFile {
+/** Places of a malformed file that its error names. */
+const placesMax = 5
+
+/** Reads a file of one format; only its one canonical text passes, so that no byte of it is free. */
+export function parseCanonical<File>(schema: z.ZodType<File>, file: string | Uint8Array): File {
   if (file.length > proofFileBytesMax)
     throw malformed(`it is larger than ${proofFileBytesMax} bytes`)
   const text = typeof file === 'string' ? file : textOf(file)
@@ -223,16 +227,20 @@ export function parseProofFile(file: string | Uint8Array): ProofFile {
   } catch (cause) {
     throw malformed('it is not JSON', cause)
   }
-  const parsed = ProofFile.safeParse(json)
+  const parsed = schema.safeParse(json)
   if (!parsed.success) {
     const places = parsed.error.issues.map((issue) => issue.path.join('.') || issue.message)
-    throw malformed(`see ${places.join(', ')}`, parsed.error)
+    throw malformed(`see ${places.slice(0, placesMax).join(', ')}`, parsed.error)
   }
   if (!text.isWellFormed() || `${canonicalText(parsed.data)}\n` !== text) {
     throw malformed('it is not RFC 8785 JSON plus one newline')
   }
   return parsed.data
 }
+
+/** Reads a proof file. @throws EvidenceError PROOF_MALFORMED. */
+export const parseProofFile = (file: string | Uint8Array): ProofFile =>
+  parseCanonical(ProofFile, file)
 
 const openPart = (part: ProofFile['data']): SaltedBytes | null =>
   part === null ? null : { bytes: bytesOfBase64(part.bytes), salt: bytesOfBase64(part.salt) }

@@ -5,13 +5,12 @@ import {
   mismatch,
   type Numbered,
   openLeaf,
-  parseCompleteness,
   type Tied,
   tie,
 } from './completeness.js'
 import { hexOf } from './encoding.js'
 import type { ProofCrypto } from './note.js'
-import { judgeTrust, type ProofStep, type ProofTrust } from './proof-file.js'
+import { judgeTrust, parseCanonical, type ProofStep, type ProofTrust } from './proof-file.js'
 
 /** Every event of a stream, or of a part of it, and up to where that holds. */
 export interface StreamReport extends CompletenessReport {
@@ -35,7 +34,7 @@ export function verifyStreamProof(
   trust: ProofTrust,
   crypto: ProofCrypto,
 ): StreamReport {
-  const file = parseCompleteness(StreamProofFile, text)
+  const file = parseCanonical(StreamProofFile, text)
   const { project, stream } = file
   const events = file.leaves.map((placed): Numbered => {
     const opened = openLeaf(crypto, placed)

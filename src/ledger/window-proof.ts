@@ -6,13 +6,12 @@ import {
   type Numbered,
   type OpenLeaf,
   openLeaf,
-  parseCompleteness,
   questionDigest,
   type Tied,
   tie,
 } from './completeness.js'
 import type { ProofCrypto } from './note.js'
-import { judgeTrust, type ProofStep, type ProofTrust } from './proof-file.js'
+import { judgeTrust, parseCanonical, type ProofStep, type ProofTrust } from './proof-file.js'
 
 /** Every event of one type in a window of ledger time, and up to where that holds. */
 export interface WindowReport extends CompletenessReport {
@@ -47,7 +46,7 @@ export function verifyWindowProof(
   trust: ProofTrust,
   crypto: ProofCrypto,
 ): WindowReport {
-  const file = parseCompleteness(WindowProofFile, text)
+  const file = parseCanonical(WindowProofFile, text)
   const { project, type, from, to } = file
   if (questionDigest(crypto.sha256, file) !== file.question_sha256)
     throw mismatch('the digest of the question is that of another window')

@@ -293,6 +293,9 @@ t.test('stream names keep the rules of their category', async (t) => {
   for (const stream of [
     'order-1',
     'order-größe/1',
+    // A name without an id is a category of its own, as clients of EventStoreDB use them.
+    'order',
+    'order-',
     'proposal-0f2d',
     'asset-web_01.~x',
     `order-${'x'.repeat(506)}`,
@@ -301,9 +304,6 @@ t.test('stream names keep the rules of their category', async (t) => {
   }
   for (const stream of [
     '',
-    'order',
-    '-1',
-    'order-',
     '$x-1',
     'asset',
     'asset-',
