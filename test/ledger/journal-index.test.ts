@@ -331,3 +331,28 @@ t.test('what a start no longer reads is named when it is read, and by fsck', asy
   await ledger.close()
   t.match((await fsck({ folder })).problems, [{ segment, offset: place }])
 })
+
+t.test('runs are merged while the ledger takes events, not only after a start', async (t) => {
+  const folder = await temporaryFolder(t)
+  const created = new Set<string>()
+  let merged = () => {}
+  const oldRunRemoved = new Promise<void>((resolve) => (merged = resolve))
+  const files: FilePort = {
+    ...nodeFiles,
+    open(path, mode) {
+      if (mode === 'create') created.add(path)
+      return nodeFiles.open(path, mode)
+    },
+    async remove(path) {
+      await nodeFiles.remove(path)
+      // Before it is written a run has no file; one that goes later was merged.
+      if (path.endsWith('.run') && created.has(path)) merged()
+    },
+  }
+  const ledger = await openJournal(small(folder, { files }))
+  t.teardown(() => ledger.close())
+  for (let i = 0; i < 6; i += 1)
+    await ledger.append(request({ events: Array.from({ length: 8 }, () => draft()) }))
+  await oldRunRemoved
+  t.equal(ledger.size(), 48)
+})

@@ -142,7 +142,7 @@ export function createFlusher(parts: FlushParts): Flusher {
       try {
         await write(next)
         fullDisk = undefined
-        merging ??= mergeAll()
+        mergeMore()
       } catch (cause) {
         if (!isNoSpace(cause)) fail(cause)
         else {
@@ -176,7 +176,10 @@ export function createFlusher(parts: FlushParts): Flusher {
       // Without space the runs stay as they are; the next one asks again.
       if (!isNoSpace(cause)) fail(cause)
     }
-    merging = null
+  }
+  // Cleared behind the assignment: with nothing to merge it ends at once.
+  const mergeMore = () => {
+    merging ??= mergeAll().finally(() => (merging = null))
   }
 
   const mergeOnce = async (chosen: readonly SortedRun[]): Promise<boolean> => {
