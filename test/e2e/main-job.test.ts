@@ -7,6 +7,7 @@ import {
   assetOf,
   change,
   greeting,
+  holding,
   operation,
   people,
   propose,
@@ -30,11 +31,12 @@ t.test(
     t.equal(await greeting(port), 'hello')
     const before = await assetOf(product, 'web-01')
 
-    const configured = await change(
+    const { id } = await change(
       product,
       who,
       operation('web-01', 'configure', { configuration: '{"greeting":"good morning"}' }),
     )
+    const configured = await holding(product, id, 'workflow.completed')
 
     t.equal(configured.status, 'completed')
     t.equal(configured.approvals.length, 1, 'policy asked for an approval and it was given')

@@ -79,6 +79,13 @@ export const reached = (
     timeoutMs,
   )
 
+/** Waits until the timeline of a proposal holds an event: that of its workflow's end follows its own. */
+export const holding = (product: Product, id: string, type: string) =>
+  eventually(`the timeline of ${id} holding ${type}`, async () => {
+    const view = await proposalOf(product, id)
+    return view.timeline.some((entry) => entry.type === type) ? view : undefined
+  })
+
 export async function approve(product: Product, token: string, view: ProposalView): Promise<void> {
   const answer = await product.request('POST', `/v1/proposals/${view.id}/approvals`, {
     token,
