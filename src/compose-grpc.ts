@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type GrpcServer, startGrpcServer } from './api/grpc/server.js'
 import type { Domain } from './compose.js'
 import { EvidenceError } from './contracts/errors.js'
+import { openGroupFiles } from './runtime/adapters/group-files.js'
 import { ownTlsFiles, readTlsFiles } from './runtime/adapters/tls-certificate.js'
 import { defaultProject } from './runtime/bootstrap.js'
 import type { Closing } from './runtime/closing.js'
@@ -26,6 +27,7 @@ export async function startGrpc(
       recorder,
       clients,
       identities,
+      groups: openGroupFiles(folder.subscriptions),
       now,
       newId: randomUUID,
       log,

@@ -11,6 +11,7 @@ export interface DataFolder {
   readonly warehouse: string
   readonly temporal: string
   readonly assets: string
+  readonly subscriptions: string
 }
 
 /** Where everything listens; null until that part runs. */
@@ -37,6 +38,7 @@ export const dataFolder = (path: string): DataFolder => {
     warehouse: part('warehouse'),
     temporal: part('temporal'),
     assets: part('assets'),
+    subscriptions: part('subscriptions'),
   }
 }
 

@@ -4,6 +4,7 @@ import type { EventStoreDBClient } from '@eventstore/db-client'
 import type { Test } from 'tap'
 import type { GrpcParts } from '../../src/api/grpc/parts.js'
 import { type GrpcServer, startGrpcServer } from '../../src/api/grpc/server.js'
+import { openGroupFiles } from '../../src/runtime/adapters/group-files.js'
 import { authorityFile, ownTlsFiles } from '../../src/runtime/adapters/tls-certificate.js'
 import { openTestApi, type TestApi } from './api.js'
 import { temporaryFolder } from './ledger.js'
@@ -35,6 +36,7 @@ export async function openTestGrpc(t: Test, options: GrpcOptions = {}): Promise<
     identities,
     recorder,
     clients,
+    groups: openGroupFiles(join(folder, 'subscriptions')),
     now: () => Date.now(),
     newId: randomUUID,
     log: silentLog,

@@ -7,12 +7,23 @@ import { uuidOf } from './stored-messages.js'
 const serverVersion = '26.1.0'
 
 const streams = 'event_store.client.streams.streams'
+const groups = 'event_store.client.persistent_subscriptions.persistentsubscriptions'
 const supported = [
   ['read', streams, ['position', 'events']],
   ['append', streams, []],
   ['batchappend', streams, ['deadline_duration']],
   ['delete', streams, []],
   ['tombstone', streams, []],
+  ...[
+    'create',
+    'update',
+    'delete',
+    'read',
+    'getinfo',
+    'replayparked',
+    'list',
+    'restartsubsystem',
+  ].map((method) => [method, groups, ['stream', 'all']] as const),
 ] as const
 
 /** `VNodeState.Leader`. */

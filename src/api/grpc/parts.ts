@@ -1,3 +1,4 @@
+import type { GroupStore } from '../../contracts/subscription-group.js'
 import type { RecordWriter, ClientWriter } from '../../ledger/writers.js'
 import type { Identities, Identity } from '../../runtime/identities.js'
 import type { LedgerView } from '../../runtime/ledger-view.js'
@@ -13,6 +14,8 @@ export interface GrpcParts {
   readonly identities: Identities
   readonly recorder: RecordWriter
   readonly clients: ClientWriter
+  /** Where the state of persistent subscriptions is kept. */
+  readonly groups: GroupStore
   readonly now: () => number
   readonly newId: () => string
   readonly log: Log

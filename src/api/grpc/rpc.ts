@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Readable } from 'node:stream'
 import {
   type Metadata,
   type Server,
@@ -85,10 +86,12 @@ async function run(
 const asIs = (bytes: Buffer): Buffer => bytes
 
 async function* decoded<Request>(
-  requests: AsyncIterable<Buffer>,
+  requests: Readable,
   request: Reads<Request>,
 ): AsyncGenerator<Request> {
-  for await (const bytes of requests) yield request.decode(bytes)
+  // Not destroyed when reading stops early: the answer that says why still has to go out.
+  for await (const bytes of requests.iterator({ destroyOnReturn: false }))
+    yield request.decode(bytes as Buffer)
 }
 
 const serverEnds = (cause: unknown) =>

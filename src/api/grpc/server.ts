@@ -6,7 +6,9 @@ import { batchAppending } from './batch-append.js'
 import { createCallers } from './caller.js'
 import { deleting } from './delete.js'
 import { features } from './features.js'
+import { openGroups } from './groups.js'
 import type { GrpcParts, MethodParts } from './parts.js'
+import { persistent } from './persistent.js'
 import { reading } from './read.js'
 import type { CallWatch, Method } from './rpc.js'
 
@@ -53,7 +55,10 @@ export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Pro
     },
     failed: (path, error) => parts.log.error('a gRPC call failed', { path, error: String(error) }),
   }
-  for (const serve of methods({ ...parts, callers }, () => bound)) serve(server, watch)
+  const groups = openGroups(parts, parts.groups)
+  const served = { ...parts, callers }
+  for (const serve of [...methods(served, () => bound), ...persistent(served, groups)])
+    serve(server, watch)
   const plain = server.createConnectionInjector(ServerCredentials.createInsecure())
   const secure =
     listen.tls === undefined
@@ -84,6 +89,7 @@ export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Pro
   const close = async () => {
     const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
     for (const ending of open) ending.abort()
+    await groups.end()
     plain.drain(drainMs)
     secure?.drain(drainMs)
     const drained = new Promise<void>((resolve) => server.tryShutdown(() => resolve()))
