@@ -9,7 +9,8 @@ export const product = (path) => import(pathToFileURL(join(repository, 'dist', p
 
 /** The built product in a process of its own, ledger and HTTP only; its administrator's token and how it is ended. */
 export async function startProduct(data, flags = []) {
-  const args = ['up', '--data', data, '--http', '127.0.0.1:0', '--components', 'ledger,api']
+  const listen = ['--http', '127.0.0.1:0', '--grpc', '127.0.0.1:0']
+  const args = ['up', '--data', data, ...listen, '--components', 'ledger,api']
   const isReady = async () => {
     const { http } = JSON.parse(readFileSync(join(data, 'addresses.json'), 'utf8'))
     const url = http.startsWith('http') ? http : `http://${http}`
