@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { digestGroup, type LaidGroup } from './group-bytes.js'
+import { digestGroup, type LaidGroup, memoryOf } from './group-bytes.js'
 
 /** Fewer leaves and bytes are digested where they are: handing them over would take longer. */
 const handedLeavesMin = 32
@@ -16,9 +16,6 @@ export interface DigestThread {
   handedOver(): number
   close(): Promise<void>
 }
-
-const memoryOf = ({ bytes, fields, hashes }: LaidGroup) =>
-  [bytes, fields, hashes].map(({ buffer }) => buffer as ArrayBuffer)
 
 export function createDigestThread(): DigestThread {
   let worker: Worker | undefined

@@ -1,11 +1,8 @@
 import { parentPort } from 'node:worker_threads'
-import { digestGroup, type LaidGroup } from './group-bytes.js'
+import { digestGroup, type LaidGroup, memoryOf } from './group-bytes.js'
 
 /** Entry of the thread that digests groups; it holds no state and opens nothing. */
 parentPort?.on('message', (group: LaidGroup) => {
   digestGroup(group)
   parentPort?.postMessage(group, memoryOf(group))
 })
-
-const memoryOf = ({ bytes, fields, hashes }: LaidGroup) =>
-  [bytes, fields, hashes].map(({ buffer }) => buffer as ArrayBuffer)

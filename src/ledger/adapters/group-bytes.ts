@@ -103,6 +103,10 @@ function fill(
 export const bufferOf = ({ buffer, byteOffset, length }: Uint8Array): Buffer =>
   Buffer.from(buffer, byteOffset, length)
 
+/** The memory of a group, to be handed to another thread with it: its own (`layGroup`), so never shared. */
+export const memoryOf = ({ bytes, fields, hashes }: LaidGroup): ArrayBuffer[] =>
+  [bytes, fields, hashes].map(({ buffer }) => buffer as ArrayBuffer)
+
 /**
  * Draws the salts, writes digests, links and checksums of a laid group in place, and the leaf hashes
  * beside it. It depends on nothing else: any thread may run it.

@@ -2,7 +2,7 @@ import type { EvidenceError } from '../../contracts/errors.js'
 import type { RecordedEvent } from '../event-store.js'
 import type { DigestThread } from './digest-thread.js'
 import type { PreparedRequest } from './draft-check.js'
-import { hashBytes, type LaidGroup, layGroup } from './group-bytes.js'
+import { bufferOf, hashBytes, type LaidGroup, layGroup } from './group-bytes.js'
 import type { Soon } from './index-runs.js'
 import type { IndexStore } from './index-store.js'
 import type { JournalWriter } from './journal-writer.js'
@@ -93,7 +93,7 @@ const isPlain = (before: ClockReading, reading: ClockReading): boolean =>
   before.event === null && reading.event === null && reading.timeMs >= before.timeMs
 
 const hexesOf = ({ hashes }: LaidGroup): readonly string[] => {
-  const bytes = Buffer.from(hashes.buffer)
+  const bytes = bufferOf(hashes)
   const hexes: string[] = []
   for (let at = 0; at < bytes.length; at += hashBytes)
     hexes.push(bytes.toString('hex', at, at + hashBytes))
