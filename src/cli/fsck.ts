@@ -7,7 +7,7 @@ import {
 } from '../contracts/fsck-report.js'
 import { type Command, readArgs, type Terminal } from './command.js'
 import { dataFolderOf } from './connection.js'
-import type { FsckOutcome } from './offline.js'
+import type { FsckReport } from '../ledger/fsck-report.js'
 import { bytesBar, printJson } from './print.js'
 
 const flags = {
@@ -52,7 +52,7 @@ const pathOf = (segment: string): string =>
   segment.endsWith('.journal') ? `journal/${segment}` : segment
 
 /** The report as it is published (schemas/fsck-report.v1.json). */
-function reportOf(outcome: FsckOutcome): FsckReportFile {
+function reportOf(outcome: FsckReport): FsckReportFile {
   const problems = outcome.problems.map(({ segment, ...problem }) => ({
     part: partOf(segment),
     file: pathOf(segment),

@@ -1,5 +1,6 @@
 import type { KeyHistoryView } from '../contracts/http.js'
 import type { EventReader, ProofSource } from '../ledger/event-store.js'
+import type { FsckProgress, FsckReport } from '../ledger/fsck-report.js'
 import type { SealedHeads } from '../ledger/sealed-heads.js'
 import type { Config } from '../runtime/config.js'
 
@@ -12,37 +13,6 @@ export interface OfflineLedger {
   close(): Promise<void>
 }
 
-export interface FsckFlaw {
-  readonly segment: string
-  readonly offset: number
-  readonly position: number | null
-  readonly flaw: string
-}
-
-export interface FsckOutcome {
-  readonly origin: string
-  readonly finished: boolean
-  readonly size: number
-  readonly events: number
-  /** Leaves that are no events. */
-  readonly raw: number
-  readonly segments: number
-  readonly checkpoints: number
-  readonly witnessed: number
-  readonly seals: number
-  readonly index: {
-    readonly state: 'sound' | 'absent' | 'unsound'
-    readonly through: number
-  }
-  readonly uniqueness: 'checked' | 'not-checked'
-  readonly sound: boolean
-  readonly problems: readonly FsckFlaw[]
-  readonly problemCount: number
-  readonly tornTail: { readonly segment: string; readonly offset: number } | null
-  readonly unfinishedErasure: string | null
-  readonly resumedFrom: number
-}
-
 /** How a check is begun and ended. */
 export interface FsckWish {
   /** Go on where an interrupted check stood. */
@@ -50,12 +20,6 @@ export interface FsckWish {
   readonly signal: AbortSignal
   /** Told what could not be done as it was wished, and what is done instead. */
   readonly onNotice: (notice: string) => void
-}
-
-export interface FsckProgress {
-  readonly bytesDone: number
-  readonly bytesTotal: number
-  readonly events: number
 }
 
 /** What commands do with a data folder when no service runs on it. `data` is the data folder, not that of the ledger. */
@@ -66,7 +30,7 @@ export interface Offline {
     data: string,
     wish: FsckWish,
     onProgress: (progress: FsckProgress) => void,
-  ): Promise<FsckOutcome>
+  ): Promise<FsckReport>
   /**
    * Gives a stopped ledger a new key; answers all that it has then.
    * @throws EvidenceError DATA_FOLDER_INVALID, LEDGER_LOCKED, KEY_FILE_INVALID.

@@ -4,7 +4,7 @@ import { nodeCrypto } from '../node-crypto.js'
 import { verifyNote } from '../note.js'
 import { keysAt } from '../signing-keys.js'
 import type { FilePort, LedgerFile } from './file-port.js'
-import type { Tell } from './fsck-report.js'
+import type { Tell } from '../fsck-report.js'
 import {
   checkpointsFile,
   framesOf,

@@ -1,7 +1,7 @@
 import type { Leaf } from '../../contracts/leaf.js'
 import { hexOf } from '../encoding.js'
 import { bucketPositions, lookUp, tellIndexDamage } from './fsck-index.js'
-import type { Pace, Tell } from './fsck-report.js'
+import type { Pace, Tell } from '../fsck-report.js'
 import { createEntrySums, type EntrySums } from './fsck-sums.js'
 import type { JournalMark } from './index-flush.js'
 import { createIndexKeys, type IndexKey } from './index-keys.js'

@@ -11,7 +11,7 @@ import {
 import { createRunSet } from './index-runs.js'
 import { type FilePort, isSystemError } from './file-port.js'
 import { type IndexOnDisk, openIndexOnDisk } from './index-store.js'
-import type { Pace, Tell } from './fsck-report.js'
+import type { Pace, Tell } from '../fsck-report.js'
 import type { EntrySums } from './fsck-sums.js'
 import { mergeRuns } from './run-merge.js'
 import type { FoundEntry, SortedRun } from './sorted-run.js'

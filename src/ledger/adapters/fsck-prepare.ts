@@ -8,7 +8,7 @@ import {
   type IndexComparison,
 } from './fsck-index-compare.js'
 import { createOwnIndexChain } from './fsck-own-index.js'
-import type { IndexFinding, Pace, Tell } from './fsck-report.js'
+import type { IndexFinding, Pace, Tell } from '../fsck-report.js'
 import { createEntrySums, drawSeeds, type EntrySums } from './fsck-sums.js'
 import type { Words } from './index-page.js'
 import type { IndexOnDisk } from './index-store.js'

@@ -1,7 +1,7 @@
 import { hexOf } from '../encoding.js'
 import type { LedgerFile } from './file-port.js'
 import type { Fold } from './fsck-fold.js'
-import type { Pace, Tell } from './fsck-report.js'
+import type { Pace, Tell } from '../fsck-report.js'
 import type { JournalMark } from './index-flush.js'
 import {
   decodeLeafPart,

@@ -16,7 +16,7 @@ import {
   gatherProblems,
   type Pace,
   type Tell,
-} from './fsck-report.js'
+} from '../fsck-report.js'
 import { createSealCheck, type SealCheck } from './fsck-seals.js'
 import { leavesBetween, openSegmentFiles, type SegmentFiles } from './fsck-segments.js'
 import { type FsckState, NoState, readState, removeState, writeState } from './fsck-state.js'
