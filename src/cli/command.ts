@@ -1,4 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util'
+import type { OpenMovableStore } from '../ledger/movable-store.js'
 import type { Offline, RunUp } from './offline.js'
 
 /** Where a command reads and writes; in tests, memory. */
@@ -20,6 +21,8 @@ export interface Context {
   readonly now: () => number
   readonly offline: Offline
   readonly runUp: RunUp
+  /** Opens an event store that events are moved from or to. */
+  readonly openMovable: OpenMovableStore
   /** Resolves when the user asks to stop. */
   readonly interrupted: () => Promise<void>
 }

@@ -10,7 +10,7 @@ const requestTimeoutMs = 120_000
 const addressFile = 'addresses.json'
 const adminTokenFile = 'admin.token'
 
-const Addresses = z.looseObject({ http: z.string().nullable() })
+const Addresses = z.looseObject({ http: z.string().nullable(), grpc: z.string().nullish() })
 
 export interface ConnectionFlags {
   readonly data?: string | undefined
@@ -90,6 +90,24 @@ function tokenOf(flags: ConnectionFlags, context: Context): string {
     if (kept !== undefined) return kept.trim()
   }
   throw new EvidenceError('TOKEN_MISSING', 'no token is named with --token or FRACTALOPS_TOKEN')
+}
+
+/**
+ * The connection string of the service that runs on the data folder, with the rights of its administrator.
+ *
+ * @throws EvidenceError SERVICE_NOT_RUNNING, TOKEN_MISSING.
+ */
+export function ownEventStore(flags: ConnectionFlags, context: Context): string {
+  const data = dataFolderOf(flags, context)
+  const { grpc } =
+    Addresses.safeParse(readJson(readIfThere(join(data, addressFile)) ?? '')).data ?? {}
+  if (grpc === null || grpc === undefined)
+    throw new EvidenceError('SERVICE_NOT_RUNNING', `no service runs on ${data}`)
+  const authority = encodeURIComponent(join(data, 'keys', 'grpc-ca.crt'))
+  const token = encodeURIComponent(tokenOf(flags, context))
+  // Certificates are looked up by name: an address of its own would be warned about.
+  const host = grpc.replace(/^127\.0\.0\.1:/, 'localhost:')
+  return `esdb://administrator:${token}@${host}?tls=true&tlsCAFile=${authority}`
 }
 
 /** Connects to the service. @throws EvidenceError SERVICE_NOT_RUNNING, TOKEN_MISSING. */

@@ -5,11 +5,10 @@ import { basename, resolve } from 'node:path'
 import { EvidenceError } from '../contracts/errors.js'
 import type { EvidenceResponse } from '../contracts/http.js'
 import type * as z from 'zod'
-import { type Command, connectionFlags, readArgs, UsageError } from './command.js'
-import { type Client, connect } from './connection.js'
+import type { Context } from './command.js'
+import { type Client, connect, type ConnectionFlags } from './connection.js'
 import { printJson, progressBar } from './print.js'
 
-const flags = { ...connectionFlags, name: { type: 'string' } } as const
 const batchMax = 500
 const commitBytesMax = 1024 * 1024
 const commitsMax = 5_000_000
@@ -19,45 +18,39 @@ interface Commit {
   readonly bytes: Buffer
 }
 
-export const importGit: Command = {
-  name: 'import',
-  usage: 'git [PATH] [--name NAME]',
-  summary:
-    'Record the commits of a git repository as evidence; running it again records only what is new',
-  async run(args, context) {
-    const { values, positionals } = readArgs(args, flags, { min: 1, max: 2 })
-    const [what, path = '.'] = positionals
-    if (what !== 'git') throw new UsageError(`import takes git, not ${JSON.stringify(what)}`)
-    const folder = resolve(context.cwd, path)
-    const name = (values.name ?? basename(folder))
-      .replaceAll(/[^A-Za-z0-9._~-]/g, '-')
-      .slice(0, 100)
-    const client = connect(values, context)
-    const hashes = await commitsOf(folder)
-    const counts = { recorded: 0, repeated: 0 }
-    const bar = progressBar(context.terminal, 'commits')
-    try {
-      let batch: unknown[] = []
-      let done = 0
-      for await (const commit of readCommits(folder, hashes)) {
-        batch.push(eventOf(name, commit))
-        done += 1
-        if (batch.length === batchMax || done === hashes.length) {
-          await send(client, batch, counts)
-          batch = []
-          bar.update(done, hashes.length)
-        }
+/** Records the commits of a git repository; running it again records only what is new. */
+export async function importGit(
+  { path, name: wanted, json }: { path: string; name: string | undefined; json: boolean },
+  connection: ConnectionFlags,
+  context: Context,
+): Promise<number> {
+  const folder = resolve(context.cwd, path)
+  const name = (wanted ?? basename(folder)).replaceAll(/[^A-Za-z0-9._~-]/g, '-').slice(0, 100)
+  const client = connect(connection, context)
+  const hashes = await commitsOf(folder)
+  const counts = { recorded: 0, repeated: 0 }
+  const bar = progressBar(context.terminal, 'commits')
+  try {
+    let batch: unknown[] = []
+    let done = 0
+    for await (const commit of readCommits(folder, hashes)) {
+      batch.push(eventOf(name, commit))
+      done += 1
+      if (batch.length === batchMax || done === hashes.length) {
+        await send(client, batch, counts)
+        batch = []
+        bar.update(done, hashes.length)
       }
-    } finally {
-      bar.end()
     }
-    if (values.json) printJson(context.terminal, { ...counts, stream: `evidence-git-${name}` })
-    else
-      context.terminal.out(
-        `${counts.recorded} commits recorded, ${counts.repeated} were there already (stream evidence-git-${name})\n`,
-      )
-    return 0
-  },
+  } finally {
+    bar.end()
+  }
+  if (json) printJson(context.terminal, { ...counts, stream: `evidence-git-${name}` })
+  else
+    context.terminal.out(
+      `${counts.recorded} commits recorded, ${counts.repeated} were there already (stream evidence-git-${name})\n`,
+    )
+  return 0
 }
 
 const notRepository = (folder: string, detail: string) =>

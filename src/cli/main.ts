@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { EvidenceError } from '../contracts/errors.js'
-import { offline, runUp } from '../runtime/main.js'
+import { offline, openMovable, runUp } from '../runtime/main.js'
 import { assets } from './assets.js'
 import { checkpoint } from './checkpoint.js'
 import { type Command, type Context, UsageError } from './command.js'
@@ -10,7 +10,8 @@ import { demo } from './demo.js'
 import { doctor } from './doctor.js'
 import { events } from './events.js'
 import { fsck } from './fsck.js'
-import { importGit } from './import-git.js'
+import { exportEvents } from './export.js'
+import { importEvents } from './import.js'
 import { key } from './key.js'
 import { propose } from './propose.js'
 import { prove } from './prove.js'
@@ -40,7 +41,8 @@ const commands: readonly Command[] = [
   assets,
   rebuild,
   fsck,
-  importGit,
+  importEvents,
+  exportEvents,
   demo,
 ]
 
@@ -72,6 +74,7 @@ const context: Context = {
   now: () => Date.now(),
   offline,
   runUp,
+  openMovable,
   interrupted: () =>
     new Promise((done) => {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)

@@ -242,6 +242,16 @@ export const errorTable = {
     kind: 'unavailable',
     remedy: 'Temporal cannot be reached: proposals wait in the ledger and start when it is back.',
   },
+  CONNECTION_STRING_INVALID: {
+    kind: 'invalid',
+    remedy:
+      'Write esdb://NAME:PASSWORD@HOST:PORT?tls=true&tlsCAFile=FILE; docs/eventstore.md says more.',
+  },
+  EVENT_STORE_UNREACHABLE: {
+    kind: 'unavailable',
+    remedy:
+      'Check the address, TLS and that the server runs; then run the command again: it goes on where it stood.',
+  },
   SERVICE_NOT_RUNNING: {
     kind: 'unavailable',
     remedy: 'Start it with "fractalops up --data DIR", or name a running one with --url.',

@@ -4,6 +4,7 @@ import type { EventMetadata } from '../contracts/leaf.js'
 import { EventMetadata as EventMetadataSchema } from '../contracts/leaf.js'
 import { textOf } from './encoding.js'
 import type { EventDraft, RecordedEvent } from './event-store.js'
+import { originIn } from './moved-event.js'
 
 /** What somebody wants on record: an event of a contract of the catalogue, not yet encoded. */
 export interface Fact<Data = unknown> {
@@ -67,12 +68,18 @@ export function dataOf<Data>(
 export const isOf = (contract: EventContract, event: RecordedEvent): boolean =>
   event.leaf.type === contract.type
 
-/** The metadata of a recorded event; empty once erased or when a client sent other bytes. */
+/**
+ * The metadata of a recorded event; empty once erased or when a client sent other bytes. An event that was moved here
+ * occurred when it was recorded there, unless it says otherwise.
+ */
 export function metadataOf(event: RecordedEvent): EventMetadata {
   if (event.metadata === null) return {}
   try {
-    const parsed = EventMetadataSchema.safeParse(JSON.parse(decoder.decode(event.metadata.bytes)))
-    return parsed.success ? parsed.data : {}
+    const value: unknown = JSON.parse(decoder.decode(event.metadata.bytes))
+    const origin = originIn(event.metadata.bytes)
+    if (origin === undefined) return EventMetadataSchema.safeParse(value).data ?? {}
+    const { $imported: _, ...rest } = value as Record<string, unknown>
+    return { occurred_at: origin.created, ...EventMetadataSchema.safeParse(rest).data }
   } catch {
     // Bytes of a gRPC client need not be JSON; they are kept as they are and mean nothing to us.
     return {}

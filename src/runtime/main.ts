@@ -27,6 +27,7 @@ import type { HudView } from '../contracts/http.js'
 import { fsck } from '../ledger/adapters/fsck.js'
 import { lockFolder } from '../ledger/adapters/folder-lock.js'
 import { type JournalLedger, openJournalReadOnly } from '../ledger/adapters/open-journal.js'
+import type { OpenMovableStore } from '../ledger/movable-store.js'
 import { openServiceLog } from './adapters/service-log.js'
 import { temporalExecutable } from './adapters/temporal-executable.js'
 import type { LedgerVerifier } from '../ledger/verification.js'
@@ -286,6 +287,10 @@ export const runUp: RunUp = async (config, io) => {
     },
   }
 }
+
+/** Loaded with its use: no other command needs the client package, whose messages are many. */
+export const openMovable: OpenMovableStore = async (connection) =>
+  (await import('../ledger/adapters/esdb-movable.js')).openEsdbMovable(connection)
 
 /** What commands do with a data folder while no service runs on it. */
 export const offline: Offline = {
