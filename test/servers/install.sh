@@ -58,7 +58,7 @@ temporal() {
 
 # Beside each other: one waits for the network while another compiles.
 jobs=()
-for server in packages temporal ./tessera.sh; do
+for server in packages temporal ./tessera.sh ./clients.sh; do
   "$server" &
   jobs+=("$!")
 done

@@ -10,7 +10,13 @@ import {
   ReadResponse,
   type ReadResponse as Response,
 } from './stream-messages.js'
-import { eventResponse, identifierOf, streamIn, wantsStructured } from './stored-messages.js'
+import {
+  eventResponse,
+  firstTold,
+  identifierOf,
+  streamIn,
+  wantsStructured,
+} from './stored-messages.js'
 import { followAll, followStream } from './subscribe.js'
 
 const backwards = 1
@@ -57,7 +63,8 @@ async function readStream(
 ): Promise<void> {
   const { streamIdentifier, revision, end } = options.stream ?? {}
   const stream = streamIn(streamIdentifier)
-  if ((await ledger.lastRevision(project, stream)) === undefined) {
+  const last = await ledger.lastRevision(project, stream)
+  if (last === undefined) {
     await requireNotEnded(ledger, project, stream)
     await send({ streamNotFound: { streamIdentifier: identifierOf(stream) } })
     return
@@ -65,12 +72,19 @@ async function readStream(
   const direction = options.direction === backwards ? 'backwards' : 'forwards'
   // Nothing follows the end.
   if (direction === 'forwards' && end !== undefined) return
+  const asked = revision === undefined ? fromStart(options) : { from: clamped(revision) }
+  const max = clamped(options.count ?? 0)
+  const first = firstTold(stream, last)
   const events = ledger.readStream({
     project,
     stream,
     direction,
-    max: clamped(options.count ?? 0),
-    ...(revision === undefined ? fromStart(options) : { from: clamped(revision) }),
+    ...(direction === 'forwards'
+      ? { from: Math.max(asked.from ?? 0, first), max }
+      : {
+          ...asked,
+          max: Math.min(max, Math.max(0, Math.min(asked.from ?? last, last) - first + 1)),
+        }),
   })
   await sendAll(events, options, send)
 }
@@ -86,7 +100,7 @@ export async function requireNotEnded(
 }
 
 /** Backwards from the start there is the first event alone. */
-const fromStart = ({ direction, stream }: ReadOptions) =>
+const fromStart = ({ direction, stream }: ReadOptions): { readonly from?: number } =>
   direction === backwards && stream?.start !== undefined ? { from: 0 } : {}
 
 async function readAll(

@@ -73,14 +73,22 @@ function conflictStatus({ code, message, details }: EvidenceError): ProtocolErro
   if (code === 'STREAM_DELETED') return streamDeleted(stream)
   if (code !== 'REVISION_CONFLICT') return undefined
   const { expected, actual } = details
-  return new ProtocolError(status.FAILED_PRECONDITION, 'wrong-expected-version', message, {
-    'stream-name': stream,
-    'expected-version': String(
-      typeof expected === 'number' ? expected : (namedRevisions[String(expected)] ?? -2),
-    ),
-    ...(typeof actual === 'number' ? { 'actual-version': String(actual) } : {}),
-  })
+  const [wanted, met] = [revisionText(expected), revisionText(actual)]
+  return new ProtocolError(
+    status.FAILED_PRECONDITION,
+    'wrong-expected-version',
+    // Clients for Python find stream and versions in this form of the text alone.
+    `${message}: WrongExpectedVersion. Stream: ${stream}, Expected version: ${wanted}, Actual version: ${met}`,
+    {
+      'stream-name': stream,
+      'expected-version': wanted,
+      ...(typeof actual === 'number' ? { 'actual-version': met } : {}),
+    },
+  )
 }
+
+const revisionText = (revision: unknown): string =>
+  String(typeof revision === 'number' ? revision : (namedRevisions[String(revision)] ?? -1))
 
 /** How the protocol tells revisions that are no number. */
 const namedRevisions: Readonly<Record<string, number>> = { none: -1, any: -2, exists: -4 }

@@ -1,6 +1,7 @@
 import { categoryOf } from '../../contracts/identifiers.js'
 import type { RecordedEvent } from '../../ledger/event-store.js'
 import { EvidenceError } from '../../contracts/errors.js'
+import { isMetadataStream } from '../../ledger/stream-name.js'
 import { type RecordedMessage, type StreamIdentifier, type Uuid } from './messages.js'
 import type { ReadResponse, ReadOptions } from './stream-messages.js'
 
@@ -35,6 +36,10 @@ export function streamIn(identifier: StreamIdentifier | undefined): string {
 export const identifierOf = (stream: string): StreamIdentifier => ({
   streamName: encoder.encode(stream),
 })
+
+/** Of metadata clients are told what was set last, from wherever they read: some read it forwards. */
+export const firstTold = (stream: string, last: number): number =>
+  isMetadataStream(stream) ? last : 0
 
 const uuidForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 

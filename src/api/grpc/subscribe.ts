@@ -5,7 +5,14 @@ import { nameFilter } from './name-filter.js'
 import type { MethodParts } from './parts.js'
 import type { Call, Send } from './rpc.js'
 import type { ReadOptions, ReadResponse } from './stream-messages.js'
-import { eventResponse, nowOf, positionOf, streamIn, wantsStructured } from './stored-messages.js'
+import {
+  eventResponse,
+  firstTold,
+  nowOf,
+  positionOf,
+  streamIn,
+  wantsStructured,
+} from './stored-messages.js'
 
 /** A subscription that was at the head and is so many events behind it again has fallen behind. */
 export const fellBehindEvents = 4_096
@@ -121,7 +128,8 @@ export async function followStream(
   // What is committed while the stream is read is either in what is read or behind `head`.
   const head = ledger.size()
   const last = await ledger.lastRevision(project, stream, true)
-  let next = revision !== undefined ? behind(revision) : end === undefined ? 0 : (last ?? -1) + 1
+  const begin = revision !== undefined ? behind(revision) : end === undefined ? 0 : (last ?? -1) + 1
+  let next = Math.max(begin, firstTold(stream, last ?? 0))
   const deliver = async (event: RecordedEvent) => {
     if (Number(event.leaf.revision) < next) return
     await check()

@@ -125,4 +125,24 @@ export function deletionByClient(t: Test, lib: LoadedClient): void {
       [3n, 4n],
     )
   })
+
+  void t.test(
+    'of the metadata of a stream clients see what was set last, whichever way they read',
+    async (t) => {
+      const { client } = await openWithClient(t, lib)
+      for (const maxCount of [3, 2, 1]) await client.setStreamMetadata('order-1', { maxCount })
+      const seen = async (options: Parameters<typeof client.readStream>[1]) =>
+        (await collect(client.readStream('$$order-1', options))).map(({ event }) => event?.revision)
+
+      t.strictSame(await seen({}), [2n])
+      t.strictSame(await seen({ fromRevision: 1n, maxCount: 1 }), [2n])
+      t.strictSame(await seen({ direction: lib.BACKWARDS, fromRevision: lib.END }), [2n])
+      t.strictSame(await seen({ direction: lib.BACKWARDS, fromRevision: 1n }), [])
+      const subscription = client.subscribeToStream('$$order-1')
+      for await (const { event } of subscription) {
+        t.equal(event?.revision, 2n)
+        break
+      }
+    },
+  )
 }
