@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../integration/clients" || exit 1
 
 cache="${FRACTALOPS_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fractalops}/clients"
 attemptsMax=3
+mavenCopy=org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
 mkdir -p "$cache" || exit 1
 
 # Runs a command until it succeeds, at most so many times.
@@ -52,9 +53,30 @@ go_client() {
   return 1
 }
 
+# The jars of the client, and our own program beside them; what they were made of lies there when they are whole.
+java_client() {
+  local folder="$cache/java" building
+  if [ "$(cat java/pom.xml java/*.java | sha256sum)" = "$(cat "$folder/made-of" 2>/dev/null)" ]; then return 0; fi
+  if ! command -v mvn >/dev/null || ! command -v javac >/dev/null; then
+    echo 'Java is missing: install a JDK of 17 or later, and Maven'
+    return 1
+  fi
+  building=$(mktemp -d "$cache/building.XXXXXX") || return 1
+  if persist mvn -q -B -f java/pom.xml "$mavenCopy" -DincludeScope=runtime -DoutputDirectory="$building/jars" &&
+    javac -nowarn -Xlint:none -cp "$building/jars/*" -d "$building/classes" java/*.java &&
+    jar --create --file "$building/jars/client.jar" -C "$building/classes" . &&
+    cat java/pom.xml java/*.java | sha256sum >"$building/jars/made-of"; then
+    rm -rf "$folder" && mv "$building/jars" "$folder" && rm -rf "$building"
+    return
+  fi
+  rm -rf "$building"
+  echo 'the program with the Java client could not be built'
+  return 1
+}
+
 bad=0
 jobs=()
-for client in python_client go_client; do
+for client in python_client go_client java_client; do
   "$client" &
   jobs+=("$!")
 done
