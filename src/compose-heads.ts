@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { nodeFiles } from './ledger/adapters/file-port.js'
 import { headsFile, openHeadsStore } from './ledger/adapters/heads-store.js'
-import type { JournalLedger, JournalView } from './ledger/adapters/open-journal.js'
+import type { JournalView } from './ledger/adapters/open-journal.js'
+import type { Ledger } from './ledger/ledger.js'
 import { createHeadsMap, type HeadsStore } from './ledger/heads-map.js'
 import { nodeCrypto } from './ledger/node-crypto.js'
 import { createHeadSealing, type SealedHeads } from './ledger/sealed-heads.js'
@@ -20,7 +21,7 @@ const mapOf = (store: HeadsStore) => createHeadsMap({ sha256, store, nextTurn: (
 
 /** The sealer of a ledger that this process writes; its map is kept in the folder of the ledger. */
 export async function startSealer(
-  ledger: JournalLedger,
+  ledger: Ledger,
   folder: string,
   { log, closing }: { readonly log: Log; readonly closing: Closing },
 ): Promise<HeadSealer> {

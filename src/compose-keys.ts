@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { openLedger } from './compose.js'
+import { openLedger } from './compose-ledger.js'
 import type { KeyHistoryView } from './contracts/http.js'
 import { keyFiles } from './ledger/adapters/key-file.js'
 import { openJournalReadOnly } from './ledger/adapters/open-journal.js'
@@ -8,7 +8,12 @@ import { dataFolder } from './runtime/data-folder.js'
 import { keyHistoryOf } from './runtime/key-history.js'
 
 /** What is fixed when a ledger is created stays as it was. */
-const asItIs = { origin: undefined, policies: undefined, interoperability: false }
+const asItIs = {
+  ledger: { kind: 'embedded' },
+  origin: undefined,
+  policies: undefined,
+  interoperability: false,
+} as const
 
 /**
  * Gives the ledger of a data folder, on which nothing runs, a new key. If we stop behind the first step,
@@ -24,7 +29,7 @@ export async function rotateKey(data: string): Promise<KeyHistoryView> {
   await view.close()
   await keyFiles(join(folder.keys, 'checkpoint.key')).prepareNext(origin)
   const log = openServiceLog(join(folder.path, 'service.log'))
-  const ledger = await openLedger(asItIs, folder, log)
+  const { ledger } = await openLedger(asItIs, folder, log)
   try {
     return await keyHistoryOf(ledger, ledger.keys)
   } finally {

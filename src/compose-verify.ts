@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createLedgerVerification } from './ledger/adapters/ledger-verification.js'
-import type { JournalLedger } from './ledger/adapters/open-journal.js'
+import type { Ledger, OwnLog } from './ledger/ledger.js'
 import type { LedgerVerifier } from './ledger/verification.js'
 import { createLedgerWriter } from './ledger/writers.js'
 import { openAlarm } from './runtime/alarm.js'
@@ -8,10 +7,10 @@ import type { Closing } from './runtime/closing.js'
 import type { Log } from './runtime/log.js'
 import { startVerifier, type VerifierRule } from './runtime/verifier.js'
 
-/** Reads the ledger of this process again and again in the background, as the rule says; undefined = never. */
+/** Reads the log of this process again and again in the background, as the rule says; undefined = never. */
 export async function startVerification(
-  ledger: JournalLedger,
-  folder: string,
+  ledger: Ledger,
+  { verification }: OwnLog,
   rule: VerifierRule | undefined,
   { log, closing }: { readonly log: Log; readonly closing: Closing },
 ): Promise<LedgerVerifier | undefined> {
@@ -24,7 +23,7 @@ export async function startVerification(
     ...common,
     alarm,
     rule,
-    verification: createLedgerVerification({ files: ledger.files, folder }),
+    verification,
   })
   closing.add('verification', () => verifier.close())
   // Nothing that can record is reachable from what the entrances are handed.

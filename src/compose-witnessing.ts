@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { EvidenceError } from './contracts/errors.js'
-import type { JournalLedger } from './ledger/adapters/open-journal.js'
 import { openWitnessedStore } from './ledger/adapters/witnessed-checkpoints.js'
 import { parseSignedCheckpoint } from './ledger/checkpoint.js'
+import type { ProofSource } from './ledger/event-store.js'
+import type { Ledger, OwnLog } from './ledger/ledger.js'
 import { verifyConsistency } from './ledger/merkle.js'
 import { nodeCrypto } from './ledger/node-crypto.js'
 import { verifyNote } from './ledger/note.js'
@@ -33,9 +34,9 @@ const alarmActor = 'witnesses'
  * @throws EvidenceError ROLLBACK_DETECTED, CONFIGURATION_INVALID, WITNESS_POLICY_INVALID.
  */
 export async function startWitnessing(
-  ledger: JournalLedger,
+  ledger: Ledger,
+  ownLog: Pick<OwnLog, 'folder' | 'seal'>,
   { witnessing }: Config,
-  folder: string,
   { log, closing }: { readonly log: Log; readonly closing: Closing },
 ): Promise<WitnessFollower | undefined> {
   const { known, acceptRollback, required, intervalMs } = witnessing
@@ -57,7 +58,7 @@ export async function startWitnessing(
   const named = policy.logs.filter(({ vkey }) => vkey.startsWith(`${ledger.origin}+`))
   if (named.length > 0 && named.every(({ vkey }) => vkey !== ledger.vkey))
     log.warn('the witness policy names earlier keys of this ledger alone', { present: ledger.vkey })
-  const store = await openWitnessedStore(folder, ledger.origin, ({ message }) =>
+  const store = await openWitnessedStore(ownLog.folder, ledger.origin, ({ message }) =>
     log.error('witnessed checkpoints were damaged and set aside', { message }),
   )
   const alarm = await openAlarm({
@@ -82,7 +83,7 @@ export async function startWitnessing(
         ? alarm.raise(found.join('; '))
         : alarm.clear('every witness follows again'))
       if (found.length > 0 && required && !acceptRollback)
-        ledger.seal(
+        ownLog.seal(
           new EvidenceError(
             'LEDGER_READ_ONLY',
             `a witness saw another ledger, and witnesses are required: ${found.join('; ')}`,
@@ -122,7 +123,7 @@ const fileOf = (path: string, what: string): Promise<Uint8Array> =>
   })
 
 /** Why the ledger does not extend a checkpoint that was kept elsewhere; empty when it does. */
-async function unreconciledWith(ledger: JournalLedger, path: string): Promise<readonly string[]> {
+async function unreconciledWith(ledger: ProofSource, path: string): Promise<readonly string[]> {
   const { note, checkpoint } = parseSignedCheckpoint(
     Buffer.from(await fileOf(path, 'kept checkpoint')).toString('utf8'),
   )

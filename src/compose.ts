@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ApiParts, Health } from './api/parts.js'
 import { buildServer } from './api/server.js'
@@ -7,21 +6,16 @@ import type { Sessions } from './api/sessions.js'
 import { createProcessController } from './assets/adapters/process.js'
 import { createAssetDirectory } from './assets/directory.js'
 import { EvidenceError } from './contracts/errors.js'
-import { ledgerStream } from './ledger/adapters/ledger-clock.js'
-import { diskReserveBytes } from './ledger/adapters/disk-reserve.js'
-import { type JournalLedger, openJournal } from './ledger/adapters/open-journal.js'
-import { keyFiles } from './ledger/adapters/key-file.js'
+import type { Ledger } from './ledger/ledger.js'
 import type { RawLeafWriter } from './ledger/raw-leaf.js'
 import type { SealedHeads } from './ledger/sealed-heads.js'
 import type { LedgerVerifier } from './ledger/verification.js'
 import type { WitnessedCheckpoints } from './ledger/witnessed.js'
-import { createClientWriter, createLedgerWriter, createRecordWriter } from './ledger/writers.js'
+import { createClientWriter, createRecordWriter } from './ledger/writers.js'
 import { openClickHouse } from './projections/adapters/clickhouse.js'
 import { startWarehouse } from './projections/adapters/warehouse-child.js'
 import { projectors } from './projections/tables.js'
 import { createCedarEngine } from './proposals/adapters/cedar.js'
-import { readPolicyFolder } from './proposals/adapters/policy-folder.js'
-import { bundleDigest, schemaDigest } from './proposals/bundle.js'
 import { createDecider } from './proposals/decision.js'
 import { createProposalDesk } from './proposals/desk.js'
 import { createProposalDirectory } from './proposals/directory.js'
@@ -30,14 +24,12 @@ import { startTemporalServer, type TemporalServer } from './runtime/adapters/tem
 import { createRuntimeAssetControlService } from './runtime/asset-control.js'
 import { observeChanges } from './runtime/asset-observer.js'
 import { createAssetViews } from './runtime/asset-view.js'
-import { bootstrapLedger, needsBootstrap } from './runtime/bootstrap.js'
 import type { Component, Config } from './runtime/config.js'
 import type { Closing } from './runtime/closing.js'
-import { type DataFolder, writeAdminToken } from './runtime/data-folder.js'
+import type { DataFolder } from './runtime/data-folder.js'
 import { createExecution, type Execution } from './runtime/execution.js'
 import { createExecutionActivities } from './runtime/execution-activities.js'
-import { createIdentities, newToken, sha256Hex } from './runtime/identities.js'
-import { recordKeys } from './runtime/key-history.js'
+import { createIdentities } from './runtime/identities.js'
 import { createLedgerActivities } from './runtime/ledger-activities.js'
 import { readingView } from './runtime/ledger-view.js'
 import type { Log } from './runtime/log.js'
@@ -48,66 +40,14 @@ import { currentWriter } from './runtime/side-effects.js'
 import { ledgerQueue } from './runtime/step-names.js'
 import { createWorkflowStarter } from './runtime/workflow-starter.js'
 
-const root = join(import.meta.dirname, '..')
-const shippedPolicies = join(root, 'schemas', 'policies', 'bootstrap')
-
 /** What `up` says and asks while it starts. */
 export interface ServiceIo {
   readonly say: (line: string) => void
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
-/** Opens the ledger of the folder; a new one is created with its first facts, or not at all. */
-export async function openLedger(
-  config: Pick<Config, 'policies' | 'origin' | 'interoperability'>,
-  folder: DataFolder,
-  log: Log,
-): Promise<JournalLedger> {
-  const engine = createCedarEngine()
-  const isNew = await access(join(folder.ledger, 'ledger.json')).then(
-    () => false,
-    () => true,
-  )
-  // Before anything is created: malformed policies make no ledger.
-  if (isNew) engine.prepare(readPolicyFolder(config.policies ?? shippedPolicies))
-  const ledger = await openJournal({
-    folder: folder.ledger,
-    now: () => Date.now(),
-    reserveBytes: diskReserveBytes,
-    ...(config.origin === undefined ? {} : { origin: config.origin }),
-    interoperability: config.interoperability,
-    keys: keyFiles(join(folder.keys, 'checkpoint.key')),
-    onAlarm: ({ alarm }, change) => log.warn('ledger alarm', { alarm, change }),
-    onReadOnly: ({ code }) => log.error('the ledger became read-only', { code }),
-    onIndexRebuild: (reason) => log.warn('the index of the ledger is made anew', { reason }),
-  })
-  try {
-    const writer = createLedgerWriter(ledger)
-    const stream = ledgerStream(ledger.origin)
-    if (await needsBootstrap(ledger, stream)) {
-      const policy = readPolicyFolder(config.policies ?? shippedPolicies)
-      engine.prepare(policy)
-      const token = newToken()
-      await writeAdminToken(folder, token)
-      await bootstrapLedger(ledger, writer, {
-        policy,
-        policyDigest: bundleDigest(policy),
-        schemaDigest: schemaDigest(policy),
-        administratorTokenSha256: sha256Hex(token),
-        ledgerStream: stream,
-        newId: randomUUID,
-      })
-    }
-    await recordKeys(ledger, writer, randomUUID)
-    return ledger
-  } catch (error) {
-    await ledger.close()
-    throw error
-  }
-}
-
 /** The domain over one ledger: who may come in, what is proposed, what is controlled. */
-export function openDomain(ledger: JournalLedger) {
+export function openDomain(ledger: Ledger) {
   const view = readingView(ledger)
   const recorder = createRecordWriter(ledger)
   const now = () => Date.now()
@@ -138,9 +78,7 @@ export function openDomain(ledger: JournalLedger) {
     recorder,
     clients: createClientWriter(ledger),
     // Bound to this one way of writing: nothing else of the ledger is reachable from it.
-    rawLeaves: ledger.interoperability
-      ? Object.freeze<RawLeafWriter>({ addRaw: (leaf) => ledger.addRaw(leaf) })
-      : null,
+    rawLeaves: rawLeavesOf(ledger),
     interoperability: ledger.interoperability,
     engine,
     assets,
@@ -151,6 +89,17 @@ export function openDomain(ledger: JournalLedger) {
   }
 }
 export type Domain = ReturnType<typeof openDomain>
+
+function rawLeavesOf(ledger: Ledger): RawLeafWriter | null {
+  if (!ledger.interoperability) return null
+  return Object.freeze<RawLeafWriter>({
+    async addRaw(leaf) {
+      if (ledger.addRaw === undefined)
+        throw new EvidenceError('NOT_FOUND', 'this ledger takes no raw leaves')
+      return ledger.addRaw(leaf)
+    },
+  })
+}
 
 /** The warehouse of the configuration: a child of ours, or a server elsewhere. */
 export async function openWarehouse(
@@ -213,7 +162,7 @@ export type OpenTemporal = {
 
 /** Workers, followers and controllers: everything that makes proposals happen. */
 export function startExecution(
-  ledger: JournalLedger,
+  ledger: Ledger,
   domain: Domain,
   temporal: OpenTemporal,
   parts: { config: Config; folder: DataFolder; log: Log; closing: Closing },

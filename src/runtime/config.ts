@@ -5,6 +5,13 @@ import * as z from 'zod'
 import { EvidenceError } from '../contracts/errors.js'
 import { ActorName } from '../contracts/identifiers.js'
 import {
+  carriesCredentials,
+  type LedgerPlace,
+  ledgerPlace,
+  ledgerSettings,
+  ledgerVariables,
+} from './ledger-config.js'
+import {
   witnessFlags,
   type Witnessing,
   witnessing,
@@ -48,6 +55,7 @@ export type Placed =
 export interface Config {
   /** Absolute. */
   readonly data: string
+  readonly ledger: LedgerPlace
   readonly http: HostPort
   readonly warehouse: Placed
   readonly temporal: Placed
@@ -125,6 +133,7 @@ const settings = {
   tiles: z.enum(['public', 'token'], 'must be public or token'),
   interoperability: z.boolean(),
   witness_listen: hostPort,
+  ...ledgerSettings,
   ...witnessSettings,
   ...verifySettings,
 }
@@ -145,6 +154,7 @@ const variables: Readonly<Record<string, Name>> = {
   FRACTALOPS_COMPONENTS: 'components',
   FRACTALOPS_ORIGIN: 'origin',
   FRACTALOPS_TILES: 'tiles',
+  ...ledgerVariables,
   ...witnessVariables,
   ...verifyVariables,
 }
@@ -180,6 +190,10 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
     (name) => `${configFile}: ${name}`,
     problems,
   )
+  if (fromFile.ledger !== undefined && carriesCredentials(fromFile.ledger))
+    problems.push(
+      `${configFile}: ledger must hold no password: name a file that does with ledger_credentials`,
+    )
   const fromEnv = readSettings(environmentSettings(env, problems), variableOf, problems)
   const given = Object.entries(flags).flatMap(([flag, value]) => {
     const name = flagNames[flag]
@@ -211,6 +225,7 @@ function choose(chosen: Settings, cwd: string, problems: string[]): Config {
   const witness = witnessPlace(chosen, { cwd, data, runs: running.includes('witness') }, problems)
   return Object.freeze({
     data,
+    ledger: ledgerPlace(chosen, cwd, problems),
     http: chosen.http ?? { host: '127.0.0.1', port: 4680 },
     warehouse: placed(chosen.warehouse, chosen.warehouse_listen, 8124),
     temporal: placed(chosen.temporal, chosen.temporal_listen, 7233),

@@ -12,7 +12,8 @@ import { defaultProject } from './bootstrap.js'
  * recorded under the key that it follows, and takes over behind that: so the old key vouches for the new.
  */
 export async function recordKeys(
-  ledger: EventStore & ProofSource & KeyChange,
+  ledger: EventStore & ProofSource,
+  change: KeyChange,
   writer: RecordWriter,
   newId: () => string,
 ): Promise<void> {
@@ -28,9 +29,9 @@ export async function recordKeys(
     })
   }
   await record(ledger.vkey, null)
-  if (ledger.nextVkey === null) return
-  await record(ledger.nextVkey, { vkey: ledger.vkey, size: String(ledger.checkpoint().size) })
-  await ledger.changeKey()
+  if (change.nextVkey === null) return
+  await record(change.nextVkey, { vkey: ledger.vkey, size: String(ledger.checkpoint().size) })
+  await change.changeKey()
 }
 
 /** Every key that signed the ledger, with its term and the event that tells of it, oldest first. */

@@ -6,7 +6,6 @@ import type { Offline, RunUp } from '../cli/offline.js'
 import {
   type Domain,
   openDomain,
-  openLedger,
   openTemporal,
   type OpenWarehouse,
   openWarehouse,
@@ -17,6 +16,7 @@ import {
   startProjection,
 } from '../compose.js'
 import { startGrpc } from '../compose-grpc.js'
+import { openLedger } from '../compose-ledger.js'
 import { offlineHeads, startSealer } from '../compose-heads.js'
 import { startVerification } from '../compose-verify.js'
 import { startWitness } from '../compose-witness.js'
@@ -26,7 +26,8 @@ import { EvidenceError } from '../contracts/errors.js'
 import type { HudView } from '../contracts/http.js'
 import { fsck } from '../ledger/adapters/fsck.js'
 import { lockFolder } from '../ledger/adapters/folder-lock.js'
-import { type JournalLedger, openJournalReadOnly } from '../ledger/adapters/open-journal.js'
+import { openJournalReadOnly } from '../ledger/adapters/open-journal.js'
+import type { Ledger } from '../ledger/ledger.js'
 import type { OpenMovableStore } from '../ledger/movable-store.js'
 import { openServiceLog } from './adapters/service-log.js'
 import { temporalExecutable } from './adapters/temporal-executable.js'
@@ -62,7 +63,7 @@ export interface RunningProduct {
 
 /** How every part stands; the service is ready when the ledger takes events. */
 function createHealth(
-  ledger: JournalLedger,
+  ledger: Ledger,
   parts: {
     warehouse?: OpenWarehouse
     projection?: Projection
@@ -170,11 +171,11 @@ async function startParts(
       'CONFIGURATION_INVALID',
       'the components must hold "ledger": a process without it cannot reach the ledger yet',
     )
-  const ledger = await openLedger(config, folder, log)
+  const { ledger, ownLog } = await openLedger(config, folder, log)
   closing.add('ledger', () => ledger.close())
-  const witnessed = await startWitnessing(ledger, config, folder.ledger, { log, closing })
-  const { heads } = await startSealer(ledger, folder.ledger, { log, closing })
-  const verifier = await startVerification(ledger, folder.ledger, config.verifier, { log, closing })
+  const witnessed = await startWitnessing(ledger, ownLog, config, { log, closing })
+  const { heads } = await startSealer(ledger, ownLog.folder, { log, closing })
+  const verifier = await startVerification(ledger, ownLog, config.verifier, { log, closing })
   await withdrawAddresses(folder)
   const domain = openDomain(ledger)
   const sessions = createSessions({

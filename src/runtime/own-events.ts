@@ -1,11 +1,6 @@
 import type { EventReader, RecordedEvent } from '../ledger/event-store.js'
+import type { TypePositions } from '../ledger/ledger.js'
 import { ledgerProject } from '../ledger/stream-name.js'
-
-/** Where the events of a type stand. */
-export interface TypePositions {
-  typeSize(project: string, type: string): number | Promise<number>
-  typePosition(project: string, type: string, typeSeq: number): number | Promise<number>
-}
 
 export type OwnEventReader = Pick<EventReader, 'readLog'> & { readonly positions: TypePositions }
 

@@ -27,7 +27,7 @@ async function rotatedLedger(t: Test, changes = 2) {
   const checkpoints: string[] = []
   for (let change = 0; ; change += 1) {
     const ledger = await openJournal({ folder, now })
-    await recordKeys(ledger, createLedgerWriter(ledger), randomUUID)
+    await recordKeys(ledger, ledger, createLedgerWriter(ledger), randomUUID)
     const bridge = ledger.checkpoint()
     const event = draft()
     await ledger.append(request({ events: [event] }))

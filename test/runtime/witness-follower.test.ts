@@ -70,7 +70,12 @@ async function witnessed(
   })
   const closing = createClosing(log)
   t.teardown(() => closing.closeAll())
-  const follower = await startWitnessing(ledger, config, ledgerFolder, { log, closing })
+  const follower = await startWitnessing(
+    ledger,
+    { folder: ledgerFolder, seal: (reason) => ledger.seal(reason) },
+    config,
+    { log, closing },
+  )
   if (follower === undefined) throw new Error('nothing is followed')
   return { follower, close: () => closing.closeAll() }
 }

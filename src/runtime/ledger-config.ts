@@ -1,0 +1,66 @@
+import { resolve } from 'node:path'
+import * as z from 'zod'
+
+const path = z.string().min(1).max(4096)
+const clusterForm = /^(esdb|kurrentdb)(\+discover)?:\/\/[^\s/]+(\/?\?\S*)?\/?$/
+
+/** What can be set about where the ledger stands, by the name it has in the configuration file. */
+export const ledgerSettings = {
+  ledger: z
+    .string()
+    .max(4096)
+    .refine(
+      (text) => text === 'file:' || clusterForm.test(text),
+      'must be file: for the embedded engine in the data folder, or esdb://… or kurrentdb://… of a cluster',
+    ),
+  ledger_credentials: path,
+  ledger_sequencing: z.enum(['auto', 'own'], 'must be auto or own'),
+}
+type Settings = {
+  readonly [Name in keyof typeof ledgerSettings]?:
+    z.infer<(typeof ledgerSettings)[Name]> | undefined
+}
+
+export const ledgerVariables = {
+  FRACTALOPS_LEDGER: 'ledger',
+  FRACTALOPS_LEDGER_CREDENTIALS: 'ledger_credentials',
+  FRACTALOPS_LEDGER_SEQUENCING: 'ledger_sequencing',
+} as const satisfies Record<string, keyof Settings>
+
+/** A cluster of EventStoreDB or KurrentDB, or what speaks like one. */
+export interface ClusterPlace {
+  readonly kind: 'cluster'
+  /** The connection string as it was given. */
+  readonly connection: string
+  /** File that holds `name:password`; undefined = what the connection string says. */
+  readonly credentials: string | undefined
+  /** `own`: this process sequences, even when the peer is a ledger that would. */
+  readonly sequencing: 'auto' | 'own'
+}
+
+/** Where the events of the ledger stand. */
+export type LedgerPlace = { readonly kind: 'embedded' } | ClusterPlace
+
+/** Whether a connection string carries a name and password. */
+export const carriesCredentials = (connection: string): boolean => /:\/\/[^/?]*@/.test(connection)
+
+export function ledgerPlace(chosen: Settings, cwd: string, problems: string[]): LedgerPlace {
+  const { ledger = 'file:', ledger_credentials: credentials, ledger_sequencing } = chosen
+  if (ledger === 'file:') {
+    if (credentials !== undefined || ledger_sequencing !== undefined)
+      problems.push(
+        'FRACTALOPS_LEDGER_CREDENTIALS and FRACTALOPS_LEDGER_SEQUENCING need FRACTALOPS_LEDGER to name a cluster',
+      )
+    return { kind: 'embedded' }
+  }
+  if (credentials !== undefined && carriesCredentials(ledger))
+    problems.push(
+      'FRACTALOPS_LEDGER carries a name and password, and FRACTALOPS_LEDGER_CREDENTIALS names others',
+    )
+  return {
+    kind: 'cluster',
+    connection: ledger,
+    credentials: credentials === undefined ? undefined : resolve(cwd, credentials),
+    sequencing: ledger_sequencing ?? 'auto',
+  }
+}
