@@ -1,9 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { ApiParts, Health } from './api/parts.js'
 import { buildServer } from './api/server.js'
 import type { Sessions } from './api/sessions.js'
-import { createProcessController } from './assets/adapters/process.js'
 import { createAssetDirectory } from './assets/directory.js'
 import { EvidenceError } from './contracts/errors.js'
 import type { Ledger } from './ledger/ledger.js'
@@ -20,25 +19,15 @@ import { createDecider } from './proposals/decision.js'
 import { createProposalDesk } from './proposals/desk.js'
 import { createProposalDirectory } from './proposals/directory.js'
 import { createActivePolicies } from './proposals/policies.js'
-import { startTemporalServer, type TemporalServer } from './runtime/adapters/temporal-server.js'
-import { createRuntimeAssetControlService } from './runtime/asset-control.js'
-import { observeChanges } from './runtime/asset-observer.js'
+import { createWorkerDirectory } from './proposals/worker-directory.js'
 import { createAssetViews } from './runtime/asset-view.js'
-import type { Component, Config } from './runtime/config.js'
+import type { Config } from './runtime/config.js'
 import type { Closing } from './runtime/closing.js'
 import type { DataFolder } from './runtime/data-folder.js'
-import { createExecution, type Execution } from './runtime/execution.js'
-import { createExecutionActivities } from './runtime/execution-activities.js'
 import { createIdentities } from './runtime/identities.js'
-import { createLedgerActivities } from './runtime/ledger-activities.js'
 import { readingView } from './runtime/ledger-view.js'
 import type { Log } from './runtime/log.js'
-import { createOpenProposals } from './runtime/open-proposals.js'
 import { followFacts } from './runtime/project.js'
-import { followProposals } from './runtime/proposal-follower.js'
-import { currentWriter } from './runtime/side-effects.js'
-import { ledgerQueue } from './runtime/step-names.js'
-import { createWorkflowStarter } from './runtime/workflow-starter.js'
 
 /** What `up` says and asks while it starts. */
 export interface ServiceIo {
@@ -54,6 +43,7 @@ export function openDomain(ledger: Ledger) {
   const engine = createCedarEngine()
   const assets = createAssetDirectory(view)
   const proposals = createProposalDirectory(view)
+  const workers = createWorkerDirectory(view)
   const policies = createActivePolicies(view, engine)
   const identities = createIdentities(view, recorder, now)
   const accessOf = async (project: string, name: string) => {
@@ -63,11 +53,12 @@ export function openDomain(ledger: Ledger) {
       ? undefined
       : found.access
   }
-  const decider = createDecider({ assets, policies, accessOf, proposals })
+  const decider = createDecider({ assets, workers, policies, accessOf, proposals })
   const desk = createProposalDesk({
     reader: view,
     writer: recorder,
     assets,
+    workers,
     proposals,
     decider,
     now,
@@ -82,6 +73,7 @@ export function openDomain(ledger: Ledger) {
     interoperability: ledger.interoperability,
     engine,
     assets,
+    workers,
     identities,
     decider,
     desk,
@@ -130,108 +122,6 @@ export async function openWarehouse(
   return { warehouse, child }
 }
 export type OpenWarehouse = Awaited<ReturnType<typeof openWarehouse>>
-
-/** Where Temporal is: a dev server of ours, or an address that was given. */
-export async function openTemporal(
-  config: Config,
-  folder: DataFolder,
-  io: ServiceIo,
-  closing: Closing,
-) {
-  if (!config.temporal.embedded) {
-    const { address } = config.temporal
-    return { address: () => address, detail: () => `Temporal at ${address}`, server: undefined }
-  }
-  const { host, port } = config.temporal.listen
-  const server = await startTemporalServer({
-    folder: folder.temporal,
-    host,
-    port,
-    environment: io.environment,
-    install: config.installTemporal,
-    say: io.say,
-  })
-  closing.add('temporal', () => server.close())
-  return { address: () => server.address(), detail: () => server.state().detail, server }
-}
-export type OpenTemporal = {
-  readonly address: () => string | undefined
-  readonly detail: () => string
-  readonly server: TemporalServer | undefined
-}
-
-/** Workers, followers and controllers: everything that makes proposals happen. */
-export function startExecution(
-  ledger: Ledger,
-  domain: Domain,
-  temporal: OpenTemporal,
-  parts: { config: Config; folder: DataFolder; log: Log; closing: Closing },
-): Execution {
-  const { config, folder, log, closing } = parts
-  const { view, desk, decider, assets, now } = domain
-  const runs = (component: Component) => config.components.includes(component)
-  const originHash = createHash('sha256').update(ledger.origin).digest('hex').slice(0, 16)
-  const taskQueue = ledgerQueue(originHash)
-  const onAvailable: (() => void)[] = []
-  const execution = createExecution({
-    address: temporal.address,
-    addressDetail: temporal.detail,
-    store: ledger,
-    taskQueue,
-    workflowBundle: { codePath: join(import.meta.dirname, 'workflow-bundle.js') },
-    log,
-    onAvailable: () => {
-      for (const tell of onAvailable) tell()
-    },
-  })
-  const starter = createWorkflowStarter(() => execution.client(), taskQueue)
-  const open = createOpenProposals(view)
-  const control = createRuntimeAssetControlService({
-    reader: view,
-    assets,
-    controllers: [
-      createProcessController({
-        folder: folder.assets,
-        namespace: ledger.origin,
-        now,
-        root: process.cwd(),
-        log,
-      }),
-    ],
-    writer: currentWriter,
-    actor: 'execution-runtime',
-  })
-  execution.start({
-    ...(runs('worker')
-      ? {
-          ledger: createLedgerActivities({
-            reader: view,
-            desk,
-            enforce: (project, id) => decider.enforce(project, id),
-            open,
-            starter,
-            assets: () => control.assetsToObserve(),
-            now,
-          }),
-        }
-      : {}),
-    ...(runs('execution-runtime')
-      ? { execution: createExecutionActivities({ reader: view, control, now }) }
-      : {}),
-  })
-  const follower = followProposals({ reader: view, desk, open, starter, log })
-  const observer = observeChanges({ starter, log, newId: randomUUID })
-  onAvailable.push(
-    () => follower.executionIsBack(),
-    () => observer.executionIsBack(),
-  )
-  void control.watchAll((project, assetId) => observer.changed({ project, assetId }))
-  // The reverse of this order: nothing new begins, attempts are drained, then processes are ended.
-  closing.add('asset control', () => control.close())
-  closing.add('execution', () => execution.close())
-  closing.add('followers', () => Promise.all([follower.close(), observer.close()]))
-  return execution
-}
 
 /** The follower of the fact tables, which a rebuild ends and begins anew. */
 export function startProjection(

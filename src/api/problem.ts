@@ -69,6 +69,8 @@ interface ProblemAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** The error in our words; undefined for what is nobody's request but our own fault. */
+  readonly known: EvidenceError | undefined
 }
 
 const internal = {
@@ -94,6 +96,7 @@ export function problemAnswer(error: unknown, path: string): ProblemAnswer {
         : {}),
     },
     body: JSON.stringify(problem),
+    known,
   }
 }
 
@@ -102,9 +105,9 @@ export function replyWithProblem(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const { status, headers, body } = problemAnswer(error, request.url.split('?')[0] ?? request.url)
+  const path = request.url.split('?')[0] ?? request.url
+  const { status, headers, body, known } = problemAnswer(error, path)
   const route = request.routeOptions.url
-  const known = evidenceErrorOf(error)
   if (known === undefined) request.log.error({ route, place: placeOf(error) }, 'request failed')
   else if (status >= 500) request.log.error({ route, code: known.code }, 'request refused')
   return reply.code(status).headers(headers).send(body)

@@ -10,6 +10,7 @@ import type {
 import { Uuid } from '../contracts/identifiers.js'
 import { proposalSubmitted } from '../contracts/proposal.js'
 import { dataOf } from '../ledger/facts.js'
+import { streamsOf } from '../proposals/kinds.js'
 import { defaultProject } from '../runtime/bootstrap.js'
 import { eventView } from '../runtime/event-view.js'
 import { proposalTimeline, timelineEntry } from '../runtime/timeline.js'
@@ -73,10 +74,11 @@ async function findOffline({ reader, proofs }: OfflineLedger, id: string): Promi
       throw new EvidenceError('EVENT_NOT_FOUND', `there is no event or proposal ${id}`)
     if (event.leaf.stream !== `proposal-${id}`)
       return { kind: 'event', view: eventView(event, proofs.origin) }
-    const assetIds = dataOf(proposalSubmitted, event)?.asset_ids ?? []
+    const data = dataOf(proposalSubmitted, event)
+    const streams = data === undefined ? [] : streamsOf({ ...data, assetIds: data.asset_ids })
     return {
       kind: 'timeline',
-      timeline: await proposalTimeline(reader, { project: event.leaf.project, id, assetIds }),
+      timeline: await proposalTimeline(reader, { project: event.leaf.project, id, streams }),
     }
   }
   const timeline: TimelineEntry[] = []
@@ -106,12 +108,16 @@ const steps = (terminal: Terminal, timeline: readonly TimelineEntry[]): string =
     ]),
   )
 
+/** What a proposal changes: assets, or what its spec names. */
+const changeOf = ({ operation, asset_ids: ids, kind, subject }: ProposalView): string =>
+  subject === undefined ? `${operation} ${ids.join(', ')}` : `${operation} ${subject} (${kind})`
+
 function print(terminal: Terminal, found: Found): void {
   switch (found.kind) {
     case 'proposal': {
       const { view } = found
       terminal.out(
-        `${statusOf(view)}change    ${view.operation} ${view.asset_ids.join(', ')}\nreason    ${view.reason} (${view.proposer})\n\n`,
+        `${statusOf(view)}change    ${changeOf(view)}\nreason    ${view.reason} (${view.proposer})\n\n`,
       )
       terminal.out(steps(terminal, view.timeline))
       return

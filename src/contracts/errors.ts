@@ -106,6 +106,24 @@ export const errorTable = {
       'Name a registered asset_id, or register it with a proposal of kind asset-registration.',
   },
   ASSET_EXISTS: { kind: 'conflict', remedy: 'Choose another asset_id: this one is registered.' },
+  WORKER_UNKNOWN: {
+    kind: 'invalid',
+    remedy: 'Name a worker that is enrolled, or enrol it with a proposal of kind worker-enrolment.',
+  },
+  WORKER_EXISTS: {
+    kind: 'conflict',
+    remedy: 'Choose another name, or a new key: "fractalops worker identity" makes one.',
+  },
+  WORKER_REFUSED: {
+    kind: 'forbidden',
+    remedy:
+      'Enrol the key of this process with a proposal of kind worker-enrolment; "fractalops worker identity" prints it.',
+  },
+  LEDGER_UNREACHABLE: {
+    kind: 'unavailable',
+    remedy:
+      'Start the process of the ledger, or correct FRACTALOPS_LEDGER; this process goes on by itself when it answers.',
+  },
   ASSET_BUSY: {
     kind: 'unavailable',
     remedy: 'Wait until the mutation in progress on this asset has its outcome.',

@@ -82,6 +82,8 @@ export const ProposalSummary = z.object({
   asset_id: AssetId.optional(),
   role: z.string().optional(),
   asset_ids: z.array(AssetId),
+  /** The name of what it is about, where that is no asset. */
+  subject: z.string().optional(),
   reason: z.string(),
   proposer: z.string(),
   submitted_at: Timestamp,

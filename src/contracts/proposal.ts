@@ -3,8 +3,17 @@ import { specExample } from './asset.js'
 import { defineEvent } from './event.js'
 import { AssetId, Decimal, Role, Sha256Hex, Timestamp, Uuid } from './identifiers.js'
 
-/** Kinds of proposals that this version decides and executes (law 13). */
-export const proposalKinds = ['asset-operation', 'asset-registration'] as const
+/** Kinds that change assets, by asset_id or role. */
+export const assetKinds = ['asset-operation', 'asset-registration'] as const
+/** Kinds that change what controls them (law 13); what they are about stands in their spec. */
+export const controlKinds = ['worker-enrolment'] as const
+/** Kinds of proposals that this version decides and executes. */
+export const proposalKinds = [...assetKinds, ...controlKinds] as const
+export type ProposalKindName = (typeof proposalKinds)[number]
+export type ControlKindName = (typeof controlKinds)[number]
+
+export const isControlKind = (kind: ProposalKindName): kind is ControlKindName =>
+  controlKinds.some((one) => one === kind)
 
 export const reasonCharactersMax = 2000
 export const specBytesMax = 131_072
@@ -25,10 +34,17 @@ export const ProposalBody = z
     /** The state revision the proposer looked at; the proposal is refused when the asset moved on. */
     expected_state_revision: z.union([Decimal, z.int().nonnegative().transform(String)]).optional(),
   })
-  .refine((body) => (body.asset_id === undefined) !== (body.role === undefined), {
-    path: ['asset_id'],
-    message: 'name either asset_id or role, not both and not none',
-  })
+  .refine(
+    ({ kind, asset_id: assetId, role }) =>
+      isControlKind(kind) || (assetId === undefined) !== (role === undefined),
+    { path: ['asset_id'], message: 'name either asset_id or role, not both and not none' },
+  )
+  .refine(
+    (body) =>
+      !isControlKind(body.kind) ||
+      [body.asset_id, body.role, body.expected_state_revision].every((it) => it === undefined),
+    { path: ['kind'], message: 'a change of this kind is about no asset: its spec says all' },
+  )
 export type ProposalBody = z.infer<typeof ProposalBody>
 
 /** Why something is blocked: a stable code, a sentence for people, and who can resolve it. */
@@ -77,8 +93,8 @@ export const proposalSubmitted = define({
     kind: z.enum(proposalKinds),
     asset_id: AssetId.optional(),
     role: Role.optional(),
-    /** The assets that asset_id or role named when the proposal was submitted. */
-    asset_ids: z.array(AssetId).min(1).max(64),
+    /** The assets that asset_id or role named when the proposal was submitted; none for other kinds. */
+    asset_ids: z.array(AssetId).max(64),
     operation: z.string().max(64),
     spec: z.record(z.string(), z.json()),
     reason: z.string().max(reasonCharactersMax),
@@ -105,7 +121,7 @@ export const proposalRouted = define({
     route: z.enum(['approval', 'execution', 'blocked']),
     approvals_required: z.int().min(0).max(8),
     decision_id: Uuid,
-    executor: z.literal('execution-runtime').optional(),
+    executor: z.enum(['execution-runtime', 'worker']).optional(),
   }),
   example: {
     route: 'approval',

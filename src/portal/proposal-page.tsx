@@ -62,6 +62,35 @@ function Standing({ proposal }: { readonly proposal: ProposalView }) {
   )
 }
 
+/** The assets that change, or the kind of change that is about none. */
+const subjectRow = ({ asset_ids, kind, subject }: ProposalView) =>
+  subject !== undefined
+    ? ([sentence(kind), subject] as const)
+    : ([
+        asset_ids.length === 1 ? 'Asset' : 'Assets',
+        <span key="a" className="chips">
+          {asset_ids.map((asset) => (
+            <Link key={asset} to="/assets/$id" params={{ id: asset }}>
+              {asset}
+            </Link>
+          ))}
+        </span>,
+      ] as const)
+
+/** What a change that is about no asset would set, as its specification says it. */
+function Specified({ proposal }: { readonly proposal: ProposalView }) {
+  const wordsOf = (value: unknown): string =>
+    Array.isArray(value)
+      ? value.map(wordsOf).join(', ')
+      : typeof value === 'string'
+        ? value
+        : JSON.stringify(value)
+  const rows = Object.entries(proposal.spec).map(
+    ([name, value]) => [sentence(name), wordsOf(value)] as const,
+  )
+  return <Facts rows={rows} />
+}
+
 function Request({ proposal }: { readonly proposal: ProposalView }) {
   return (
     <Section title="Request">
@@ -70,22 +99,13 @@ function Request({ proposal }: { readonly proposal: ProposalView }) {
           ['Proposed by', proposal.proposer],
           ['Submitted', <Time key="t" value={proposal.submitted_at} exact />],
           ['Expires', <Time key="e" value={proposal.expires_at} exact />],
-          [
-            proposal.asset_ids.length === 1 ? 'Asset' : 'Assets',
-            <span key="a" className="chips">
-              {proposal.asset_ids.map((asset) => (
-                <Link key={asset} to="/assets/$id" params={{ id: asset }}>
-                  {asset}
-                </Link>
-              ))}
-            </span>,
-          ],
+          subjectRow(proposal),
           ...(proposal.ticket === undefined ? [] : [['Ticket', proposal.ticket] as const]),
           ['Digest', <Hash key="d" value={proposal.digest} label="proposal digest" />],
           ['Proposal id', <Hash key="i" value={proposal.id} label="proposal id" />],
         ]}
       />
-      {Object.keys(proposal.spec).length === 0 ? null : (
+      {Object.keys(proposal.spec).length === 0 || proposal.subject !== undefined ? null : (
         <Json value={proposal.spec} label="Parameters of the operation" />
       )}
     </Section>
@@ -137,7 +157,9 @@ function Overview({ proposal }: { readonly proposal: ProposalView }) {
     <div className="columns">
       <div>
         <Section title="What changes">
-          {simulated === null ? (
+          {proposal.subject !== undefined ? (
+            <Specified proposal={proposal} />
+          ) : simulated === null ? (
             <Empty title="Not decided yet" />
           ) : (
             <PredictedDiff decision={enforced ?? simulated} />

@@ -44,5 +44,6 @@ export const proposalTitle = (proposal: {
   readonly operation: string
   readonly asset_id?: string | undefined
   readonly role?: string | undefined
+  readonly subject?: string | undefined
 }): string =>
-  `${sentence(proposal.operation)} ${proposal.asset_id ?? `every ${proposal.role ?? 'asset'}`}`
+  `${sentence(proposal.operation)} ${proposal.asset_id ?? proposal.subject ?? `every ${proposal.role ?? 'asset'}`}`

@@ -1,8 +1,13 @@
-import { tokenIssued, tokenRevoked } from '../contracts/identity.js'
+import {
+  identityRevoked,
+  tokenIssued,
+  tokenRevoked,
+  workerEnrolled,
+} from '../contracts/identity.js'
 import { ledgerBootstrapped } from '../contracts/ledger.js'
 import { defineProjector, on, timeCellOf } from './projector.js'
 
-/** Who was given access, and who lost it. */
+/** Who was given access, and who lost it: people and programs by their roles, processes by their components. */
 export const identities = defineProjector({
   table: 'identities',
   version: 1,
@@ -21,6 +26,19 @@ export const identities = defineProjector({
       actor: event.leaf.actor,
     })),
     on(tokenRevoked, (data, event) => ({
+      name: data.name,
+      event: event.leaf.type,
+      access: [],
+      actor: event.leaf.actor,
+    })),
+    on(workerEnrolled, (data, event) => ({
+      name: data.name,
+      event: event.leaf.type,
+      access: data.components,
+      expires_at: timeCellOf(data.expires_at),
+      actor: event.leaf.actor,
+    })),
+    on(identityRevoked, (data, event) => ({
       name: data.name,
       event: event.leaf.type,
       access: [],

@@ -1,12 +1,13 @@
-import type { AssetDirectory } from '../assets/directory.js'
 import { jsonSha256 } from '../assets/state.js'
 import { EvidenceError } from '../contracts/errors.js'
 import type { Decision, Outcome } from '../contracts/policy.js'
-import type { Reason } from '../contracts/proposal.js'
+import { isControlKind, type Reason } from '../contracts/proposal.js'
 import type { ProposalDirectory } from './directory.js'
 import type { ActivePolicies } from './policies.js'
 import type { PolicyAnswer, PolicyQuestion, ReadyPolicies } from './policy-engine.js'
-import { type AssetQuestion, type ProposedChange, questionsOf } from './policy-questions.js'
+import type { Ground } from './kind.js'
+import { kinds } from './kinds.js'
+import type { ChangeQuestion, ProposedChange } from './policy-questions.js'
 import { standingApprovals } from './standing-approvals.js'
 
 /** Policy cannot ask for more approvals than it is asked with. */
@@ -15,8 +16,7 @@ const reasonsMax = 64
 const errorsMax = 64
 const policiesNamedMax = 256
 
-export interface DecisionParts {
-  readonly assets: AssetDirectory
+export interface DecisionParts extends Ground {
   readonly policies: ActivePolicies
   /** The access roles that somebody's valid token holds now; undefined when there is no such token. */
   readonly accessOf: (project: string, name: string) => Promise<readonly string[] | undefined>
@@ -69,25 +69,25 @@ interface Approvals {
   readonly reasons: readonly Reason[]
 }
 
-interface AssetAnswer extends PolicyAnswer {
+interface ChangeAnswer extends PolicyAnswer {
   readonly approvalsRequired: number
   /** The question as it was put last, with its number of approvals. */
   readonly input: unknown
 }
 
 async function decisionOf(
-  { assets, accessOf }: DecisionParts,
+  parts: DecisionParts,
   change: ProposedChange,
   policies: ReadyPolicies,
   approvals: Approvals,
 ): Promise<Decision> {
-  const access = await accessOf(change.project, change.proposer)
-  const asked = await questionsOf(assets, change, access ?? [])
+  const access = await parts.accessOf(change.project, change.proposer)
+  const asked = await kinds[change.kind].questions(parts, change, access ?? [])
   const blocked = [
     ...(access === undefined ? [principalUnknown(change.proposer)] : []),
     ...asked.blocked,
   ]
-  const answers = asked.assets.map((asset) => answerFor(policies, asset, approvals.counted))
+  const answers = asked.changes.map((one) => answerFor(policies, one, approvals.counted))
   const outcome = worst([
     ...answers.map((answer) => answer.outcome),
     ...(blocked.length > 0 ? ['indeterminate' as const] : []),
@@ -99,7 +99,7 @@ async function decisionOf(
   const input = {
     principal: { id: change.proposer, access: [...(access ?? [])] },
     action: change.operation,
-    assets: answers.map((answer) => answer.input),
+    [isControlKind(change.kind) ? 'subjects' : 'assets']: answers.map((answer) => answer.input),
   }
   const explaining = answers.filter((answer) => answer.outcome === outcome)
   // Why approvals are missing stands before the fact that they are.
@@ -132,11 +132,10 @@ async function decisionOf(
     // The input is made of strings, numbers and lists of them; the contract checks that it is JSON.
     input: input as Decision['input'],
     engine: policies.engine,
-    states: asked.assets.map(({ binding }) => binding),
-    diff: asked.assets.map(({ binding, changes }) => ({
-      asset_id: binding.asset_id,
-      changes: [...changes],
-    })),
+    states: asked.changes.flatMap(({ binding }) => binding ?? []),
+    diff: asked.changes.flatMap(({ binding, changes }) =>
+      binding === undefined ? [] : { asset_id: binding.asset_id, changes: [...changes] },
+    ),
   }
 }
 
@@ -148,12 +147,13 @@ const worst = (outcomes: readonly Outcome[]): Outcome =>
 
 function answerFor(
   policies: ReadyPolicies,
-  { binding, blocked, question }: AssetQuestion,
+  { subject, binding, blocked, question }: ChangeQuestion,
   counted: number | undefined,
-): AssetAnswer {
+): ChangeAnswer {
   const nothing = { determiningPolicies: [], errors: [], approvalsRequired: 0 }
   if (blocked.length > 0 || question === undefined) {
-    const input = { asset_id: binding.asset_id, not_asked: blocked.map(({ code }) => code) }
+    const name = binding === undefined ? { subject } : { asset_id: subject }
+    const input = { ...name, not_asked: blocked.map(({ code }) => code) }
     return { ...nothing, outcome: 'indeterminate', reasons: blocked, input }
   }
   const probed = probe(policies, question)
@@ -171,7 +171,7 @@ function answerFor(
 }
 
 /** Asks with none, then with one, two, three: the first allow says how many approvals policy wants. */
-function probe(policies: ReadyPolicies, question: PolicyQuestion): AssetAnswer {
+function probe(policies: ReadyPolicies, question: PolicyQuestion): ChangeAnswer {
   let answer = askWith(policies, question, 0)
   for (let approvals = 1; answer.outcome === 'deny' && approvals <= approvalsMax; approvals += 1) {
     answer = { ...askWith(policies, question, approvals), approvalsRequired: approvals }
@@ -183,7 +183,7 @@ function askWith(
   policies: ReadyPolicies,
   question: PolicyQuestion,
   approvals: number,
-): AssetAnswer {
+): ChangeAnswer {
   const context = { ...question.context, approvals }
   const answer = policies.ask({ ...question, context })
   return { ...answer, approvalsRequired: 0, input: { resource: question.resource, context } }

@@ -1,4 +1,3 @@
-import type { AssetDirectory } from '../assets/directory.js'
 import { canonicalText } from '../contracts/canonical-json.js'
 import { EvidenceError } from '../contracts/errors.js'
 import type { EventContract } from '../contracts/event.js'
@@ -20,6 +19,8 @@ import type { RecordWriter } from '../ledger/writers.js'
 import { isReadyToEnqueue, proposalStream } from './aggregate.js'
 import type { Decider } from './decision.js'
 import type { ProposalDirectory } from './directory.js'
+import type { Ground } from './kind.js'
+import { kinds } from './kinds.js'
 import * as may from './permissions.js'
 import type { Principal, Proposal, ProposalDesk } from './proposal.js'
 import { movedSince, presentStates } from './standing-approvals.js'
@@ -31,10 +32,9 @@ export const moverName = 'ledger-mover'
 /** How often a step is tried again because somebody else moved the proposal meanwhile. */
 const attemptsMax = 16
 
-export interface DeskParts {
+export interface DeskParts extends Ground {
   readonly reader: EventReader
   readonly writer: RecordWriter
-  readonly assets: AssetDirectory
   readonly proposals: ProposalDirectory
   readonly decider: Pick<Decider, 'decide'>
   /** Milliseconds since the epoch. */
@@ -118,7 +118,7 @@ export function createProposalDesk(parts: DeskParts): ProposalDesk {
 
     async simulate(principal, body) {
       may.propose(principal)
-      return decider.decide(unrecorded(principal, await checkSubmission(assets, principal, body)))
+      return decider.decide(unrecorded(principal, await checkSubmission(parts, principal, body)))
     },
 
     approve: (principal, id, { eventId, proposalDigest, comment }) => {
@@ -218,7 +218,7 @@ async function submitOnce(
   principal: Principal,
   { id, body }: { readonly id: string; readonly body: ProposalBody },
 ): Promise<void> {
-  const { assets, now, proposalTtlMs = defaultProposalTtlMs, reader, writer } = parts
+  const { now, proposalTtlMs = defaultProposalTtlMs, reader, writer } = parts
   const stream = proposalStream(id)
   const step = {
     contract: proposalSubmitted,
@@ -226,7 +226,7 @@ async function submitOnce(
     isSame: (data: Parameters<typeof isRepeated>[0]) => isRepeated(data, body),
   }
   if (await recordedAs(reader, principal, stream, step)) return
-  const submission = await checkSubmission(assets, principal, body)
+  const submission = await checkSubmission(parts, principal, body)
   const expiresAt = new Date(now() + proposalTtlMs).toISOString()
   try {
     await writer.record({
@@ -288,7 +288,7 @@ async function nextFacts(
     route,
     approvals_required: approvals,
     decision_id: decisionId,
-    ...(route === 'blocked' ? {} : { executor: 'execution-runtime' as const }),
+    ...(route === 'blocked' ? {} : { executor: kinds[proposal.kind].executor }),
   })
   // Decision, routing and queue stand on the ledger together: no crash leaves one without the others.
   return [

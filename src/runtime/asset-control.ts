@@ -12,7 +12,6 @@ import type { SideEffectWriter } from '../ledger/writers.js'
 import { createAssetLedger } from './asset-ledger.js'
 import { mutateAsset } from './asset-mutation.js'
 import { observeAsset, resolveAsset } from './asset-observation.js'
-import { createTurns } from './asset-turns.js'
 import type { StepName, StepOutcome } from './steps.js'
 
 export interface AssetStep extends StepName {
@@ -73,15 +72,12 @@ export function createRuntimeAssetControlService(
 ): RuntimeAssetControlService {
   const { reader, assets, controllers } = parts
   const ledger = createAssetLedger(parts)
-  const turns = createTurns()
   const controllerOf = (kind: AssetKind): RuntimeAssetController => {
     const found = controllers.find((controller) => controller.kind === kind)
     if (found !== undefined) return found
     throw new EvidenceError('CONTROLLER_UNAVAILABLE', `no controller for assets of kind ${kind}`)
   }
   const context = { ledger, assets, reader, controllerOf }
-  const inTurn = (step: AssetStep, work: () => Promise<StepOutcome>) =>
-    turns.take(`${step.project}/${step.assetId}`, work)
 
   let tell: ((project: string, assetId: string) => void) | undefined
   const watch = async (record: AssetRecord): Promise<void> => {
@@ -102,9 +98,9 @@ export function createRuntimeAssetControlService(
       const { eventIds, reason } = outcome
       return { outcome: outcome.outcome, eventIds, ...(reason === undefined ? {} : { reason }) }
     },
-    mutate: (step) => inTurn(step, () => mutateAsset(step, context)),
-    observe: (step) => inTurn(step, () => observeAsset(step, context)),
-    resolve: (step) => inTurn(step, () => resolveAsset(step, context)),
+    mutate: (step) => mutateAsset(step, context),
+    observe: (step) => observeAsset(step, context),
+    resolve: (step) => resolveAsset(step, context),
     resolveTarget: (project, target, operation) =>
       resolveTarget(assets, project, target, operation),
     async assetsToObserve(project) {

@@ -4,6 +4,7 @@ import { workflowCompleted, workflowFailed } from '../contracts/workflow.js'
 import { activityEventId } from '../ledger/event-ids.js'
 import type { EventReader } from '../ledger/event-store.js'
 import { type Fact, fact } from '../ledger/facts.js'
+import { streamsOf } from '../proposals/kinds.js'
 import { openStatuses, type Proposal, type ProposalDesk } from '../proposals/proposal.js'
 import { contentsOf } from './change-record.js'
 import { type Ending, endingMessages, type ProposalRef, steps } from './step-names.js'
@@ -79,7 +80,7 @@ export async function endChange(
 
   await runStep(parts, { project, workflowId: proposalId, step: steps.finish }, async () => {
     const ended = await recordWhileOpen(parts, ref, async (proposal) => {
-      const contents = await contentsOf(reader, { ...ref, assetIds: proposal.assetIds })
+      const contents = await contentsOf(reader, { ...ref, streams: streamsOf(proposal) })
       return ending.goal === 'reached'
         ? fact(proposalCompleted, idOf(proposalCompleted.type), {
             workflow_id: proposalId,

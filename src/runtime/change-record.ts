@@ -1,3 +1,4 @@
+import { assetStream } from '../assets/state.js'
 import { mutated, mutationFailed, mutationIntended, mutationResolved } from '../contracts/asset.js'
 import type { ContentsEntry } from '../contracts/proposal.js'
 import { proposalSubmitted } from '../contracts/proposal.js'
@@ -9,7 +10,8 @@ import type { ProposalRef } from './step-names.js'
 const outcomeTypes: readonly string[] = [mutated.type, mutationFailed.type, mutationResolved.type]
 
 export interface ChangeOf extends ProposalRef {
-  readonly assetIds: readonly string[]
+  /** Streams of what is changed: they tell of other changes too. */
+  readonly streams: readonly string[]
 }
 
 /** What a stored event says of itself; nothing once it is erased. */
@@ -20,18 +22,14 @@ const fieldOf = (event: RecordedEvent, name: string): unknown => {
     : undefined
 }
 
-/** Events on the stream of an asset since the proposal was submitted, newest first. */
-async function* assetEventsSince(
+/** Events on a stream since the proposal was submitted, newest first. */
+async function* eventsSince(
   reader: EventReader,
   project: string,
-  assetId: string,
+  stream: string,
   position: number,
 ) {
-  for await (const event of reader.readStream({
-    project,
-    stream: `asset-${assetId}`,
-    direction: 'backwards',
-  })) {
+  for await (const event of reader.readStream({ project, stream, direction: 'backwards' })) {
     if (event.position < position) return
     yield event
   }
@@ -73,16 +71,15 @@ export async function contentsOf(reader: EventReader, change: ChangeOf): Promise
     ...(await wholeStream(reader, project, `proposal-${proposalId}`)),
     ...(await wholeStream(reader, project, `workflow-${proposalId}`)),
   ]
-  for (const assetId of change.assetIds) {
+  for (const stream of change.streams) {
     let first: RecordedEvent | undefined
     let last: RecordedEvent | undefined
-    for await (const event of assetEventsSince(reader, project, assetId, beginning)) {
+    for await (const event of eventsSince(reader, project, stream, beginning)) {
       if (fieldOf(event, 'proposal_id') !== proposalId) continue
       last ??= event
       first = event
     }
-    if (first !== undefined && last !== undefined)
-      contents.push(entry(`asset-${assetId}`, first, last))
+    if (first !== undefined && last !== undefined) contents.push(entry(stream, first, last))
   }
   return [...contents, ...(await wholeStream(reader, project, `evidence-${proposalId}`))]
 }
@@ -95,7 +92,7 @@ export async function mutationStanding(
   { project, proposalId, assetId }: ProposalRef & { readonly assetId: string },
 ): Promise<MutationStanding> {
   const beginning = await beginningOf(reader, { project, proposalId })
-  for await (const event of assetEventsSince(reader, project, assetId, beginning)) {
+  for await (const event of eventsSince(reader, project, assetStream(assetId), beginning)) {
     if (fieldOf(event, 'proposal_id') !== proposalId) continue
     if (event.leaf.type === mutationIntended.type) return 'open'
     if (!outcomeTypes.includes(event.leaf.type)) continue

@@ -9,6 +9,7 @@ import { dataOf, fact } from '../ledger/facts.js'
 import { createFold } from '../ledger/fold.js'
 import type { RecordWriter } from '../ledger/writers.js'
 import type { Principal } from '../proposals/proposal.js'
+import { identityStream } from '../proposals/worker-directory.js'
 import { administratorName } from './bootstrap.js'
 
 /** What the administrator may do: everything but to approve. What it proposes, another approves. */
@@ -73,9 +74,6 @@ interface Known {
   readonly byName: Map<string, Identity>
   readonly byDigest: Map<string, Identity>
 }
-
-/** The stream on which the tokens of a name stand. */
-export const identityStream = (name: string): string => `identity-${name}`
 
 export function createIdentities(
   reader: EventReader,

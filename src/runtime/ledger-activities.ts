@@ -1,14 +1,21 @@
 import { activityInfo } from '@temporalio/activity'
 import { EvidenceError } from '../contracts/errors.js'
 import { type Decision, policyEnforced } from '../contracts/policy.js'
-import { proposalExpired, proposalStarted, type Reason } from '../contracts/proposal.js'
+import {
+  isControlKind,
+  proposalExpired,
+  proposalStarted,
+  type Reason,
+} from '../contracts/proposal.js'
 import { workflowStarted } from '../contracts/workflow.js'
 import { activityEventId } from '../ledger/event-ids.js'
-import type { EventReader } from '../ledger/event-store.js'
 import { dataOf, fact } from '../ledger/facts.js'
+import { streamsOf } from '../proposals/kinds.js'
 import { openStatuses, type Proposal, type ProposalDesk } from '../proposals/proposal.js'
 import { endChange, recordWhileOpen } from './change-end.js'
 import { contentsOf } from './change-record.js'
+import { controlChanges, type ControlParts } from './control-change.js'
+import type { StepAnswer } from './execution-activities.js'
 import type { OpenProposals } from './open-proposals.js'
 import {
   type AssetRef,
@@ -24,8 +31,7 @@ import type { WorkflowStarter } from './workflow-starter.js'
 const endedPerRunMax = 50
 const assetsMax = 10_000
 
-export interface LedgerActivityParts {
-  readonly reader: EventReader
+export interface LedgerActivityParts extends ControlParts {
   readonly desk: Pick<ProposalDesk, 'get'>
   readonly enforce: (project: string, proposalId: string) => Promise<Decision>
   readonly open: OpenProposals
@@ -86,6 +92,17 @@ export function createLedgerActivities(parts: LedgerActivityParts) {
       return { runs: enforced.outcome === 'done', kind, assetIds }
     },
 
+    /** Makes a change that is about no asset. */
+    async changeControl(ref: ProposalRef): Promise<StepAnswer> {
+      const { outcome } = await runStep(parts, stepOf(ref, steps.control), async () => {
+        const proposal = await proposalOf(parts, ref)
+        if (isControlKind(proposal.kind)) return controlChanges[proposal.kind](parts, proposal)
+        const message = `a change of kind ${proposal.kind} is executed on assets`
+        return { outcome: 'failed', eventIds: [], reason: { code: 'kind-unfit', message } }
+      })
+      return { outcome }
+    },
+
     /** Ends the change on the ledger, once, with its table of contents. */
     async finishProposal(
       request: ProposalRef & { readonly ending: Ending },
@@ -101,7 +118,7 @@ export function createLedgerActivities(parts: LedgerActivityParts) {
               activityEventId(ref.proposalId, steps.expire, proposalExpired.type),
               {
                 expires_at: proposal.expiresAt,
-                contents: await contentsOf(parts.reader, { ...ref, assetIds: proposal.assetIds }),
+                contents: await contentsOf(parts.reader, { ...ref, streams: streamsOf(proposal) }),
               },
             )
           : undefined,

@@ -6,15 +6,14 @@ import type { Offline, RunUp } from '../cli/offline.js'
 import {
   type Domain,
   openDomain,
-  openTemporal,
   type OpenWarehouse,
   openWarehouse,
   type Projection,
   type ServiceIo,
   startApi,
-  startExecution,
   startProjection,
 } from '../compose.js'
+import { openTemporal, startExecution } from '../compose-execution.js'
 import { startGrpc } from '../compose-grpc.js'
 import { openLedger } from '../compose-ledger.js'
 import { offlineHeads, startSealer } from '../compose-heads.js'

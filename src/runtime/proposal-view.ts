@@ -1,5 +1,6 @@
 import type { ProposalSummary, ProposalView } from '../contracts/http.js'
 import type { EventReader } from '../ledger/event-store.js'
+import { kinds, streamsOf } from '../proposals/kinds.js'
 import type { MadeDecision, Principal, Proposal } from '../proposals/proposal.js'
 import { openStatuses } from '../proposals/proposal.js'
 import { proposalTimeline } from './timeline.js'
@@ -28,6 +29,11 @@ export function waitingFor(proposal: Proposal): string | null {
   }
 }
 
+const subjectOf = (proposal: Proposal) => {
+  const subject = kinds[proposal.kind].subject?.(proposal)
+  return subject === undefined ? {} : { subject }
+}
+
 /** A proposal as lists show it. */
 export const proposalSummary = (proposal: Proposal): ProposalSummary => ({
   id: proposal.id,
@@ -37,6 +43,7 @@ export const proposalSummary = (proposal: Proposal): ProposalSummary => ({
   ...(proposal.assetId === undefined ? {} : { asset_id: proposal.assetId }),
   ...(proposal.role === undefined ? {} : { role: proposal.role }),
   asset_ids: [...proposal.assetIds],
+  ...subjectOf(proposal),
   reason: proposal.reason,
   proposer: proposal.proposer,
   submitted_at: proposal.submittedAt,
@@ -100,7 +107,7 @@ export async function proposalView(
     comments: proposal.comments.map((comment) => ({ ...comment })),
     workflow_id: proposal.workflowId ?? null,
     ended: proposal.ended ?? null,
-    timeline: await proposalTimeline(reader, proposal),
+    timeline: await proposalTimeline(reader, { ...proposal, streams: streamsOf(proposal) }),
     may: mayDo(principal, proposal),
   }
 }

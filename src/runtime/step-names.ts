@@ -18,6 +18,7 @@ export const steps = {
   begin: 'begin',
   enforce: 'enforce',
   register: 'register',
+  control: 'control',
   mutate: (assetId: string) => `mutate/${assetId}`,
   resolve: (assetId: string) => `resolve/${assetId}`,
   observe: (assetId: string) => `observe/${assetId}`,

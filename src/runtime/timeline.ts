@@ -7,8 +7,8 @@ import { jsonData } from './event-view.js'
 
 /** Events of one change that a timeline shows; further ones stand in their streams. */
 export const timelineEventsMax = 2_000
-/** How far back the stream of an asset is searched for the events of one change. */
-const assetEventsMax = 10_000
+/** How far back the stream of an asset or identity is searched for the events of one change. */
+const subjectEventsMax = 10_000
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -59,6 +59,8 @@ const sentences: Readonly<Record<string, (data: Fields, actor: string) => string
     `${text(d['asset_id'])}: ${text(d['operation'])} was resolved as ${text(d['outcome'])}${reason(d)}`,
   'asset.observed': (d) => `${text(d['asset_id'])} was seen changed (${text(d['cause'])})`,
   'asset.registered': (d) => `${text(d['asset_id'])} came under control`,
+  'identity.worker-enrolled': (d) => `${text(d['name'])} was enrolled`,
+  'identity.revoked': (d) => `The enrolment of ${text(d['name'])} was ended`,
   'evidence.captured': (d) => `Evidence of ${text(d['asset_id'])} ${text(d['phase'])} the mutation`,
   'evidence.recorded': (d, actor) =>
     `${actor} recorded evidence: ${text(d['description']) || text(d['media_type'])}`,
@@ -94,7 +96,9 @@ export function timelineEntry(event: RecordedEvent): TimelineEntry {
 /** Every event of a change, from request to outcome, in ledger order. */
 export async function proposalTimeline(
   reader: EventReader,
-  proposal: Pick<Proposal, 'project' | 'id' | 'workflowId' | 'assetIds'>,
+  proposal: Pick<Proposal, 'project' | 'id' | 'workflowId'> & {
+    readonly streams: readonly string[]
+  },
 ): Promise<TimelineEntry[]> {
   const { project, id } = proposal
   const found = new Map<number, RecordedEvent>()
@@ -109,13 +113,8 @@ export async function proposalTimeline(
   const begin = Math.min(...found.keys())
   await addStream(`workflow-${proposal.workflowId ?? id}`)
   await addStream(`evidence-${id}`)
-  for (const assetId of proposal.assetIds) {
-    const backwards = {
-      project,
-      stream: `asset-${assetId}`,
-      direction: 'backwards' as const,
-      max: assetEventsMax,
-    }
+  for (const stream of proposal.streams) {
+    const backwards = { project, stream, direction: 'backwards' as const, max: subjectEventsMax }
     for await (const event of reader.readStream(backwards)) {
       if (event.position < begin) break
       if (belongs(event, id)) add(event)

@@ -9,7 +9,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { ExecutionActivities, StepAnswer } from './execution-activities.js'
-import type { LedgerActivities } from './ledger-activities.js'
+import type { Enforced, LedgerActivities } from './ledger-activities.js'
 import {
   type AssetRef,
   type Ending,
@@ -58,6 +58,11 @@ export async function executeProposal(ref: ProposalRef): Promise<void> {
     step = steps.enforce
     const { runs, kind, assetIds } = await ledger.enforcePolicy(ref)
     if (!runs) return void (await finish({ goal: 'missed', code: 'step-failed', step }))
+    if (isControl(kind)) {
+      step = steps.control
+      if ((await ledger.changeControl(ref)).outcome !== 'done')
+        return void (await finish({ goal: 'missed', code: 'step-failed', step }))
+    }
     for (const assetId of assetIds) {
       const change = { ...ref, assetId }
       step = kind === 'asset-registration' ? steps.register : steps.mutate(assetId)
@@ -82,6 +87,10 @@ export async function executeProposal(ref: ProposalRef): Promise<void> {
     await finish({ goal: 'missed', code: codeOf(error), step })
   }
 }
+
+/** A change that is about no asset is made on the ledger. Types alone come into the sandbox from there. */
+const isControl = (kind: Enforced['kind']): boolean =>
+  kind !== 'asset-operation' && kind !== 'asset-registration'
 
 /** Mutates an asset; an outcome that nobody could tell is resolved by looking at the asset. */
 async function settled(change: ProposalRef & AssetRef): Promise<StepAnswer> {

@@ -10,6 +10,7 @@ import type { EventStore } from '../../src/ledger/event-store.js'
 import { dataOf } from '../../src/ledger/facts.js'
 import { hexOf } from '../../src/ledger/encoding.js'
 import { observeChanges } from '../../src/runtime/asset-observer.js'
+import { createWorkerDirectory } from '../../src/proposals/worker-directory.js'
 import { createExecution } from '../../src/runtime/execution.js'
 import { createExecutionActivities } from '../../src/runtime/execution-activities.js'
 import { createLedgerActivities } from '../../src/runtime/ledger-activities.js'
@@ -99,6 +100,7 @@ function runExecution(
         { project, assetId: 'web-01' },
         { project, assetId: 'web-02' },
       ],
+      workers: createWorkerDirectory(ledger),
       now,
     }),
     execution: createExecutionActivities({ reader: ledger, control, now }),

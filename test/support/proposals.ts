@@ -34,6 +34,7 @@ import { createProposalDirectory } from '../../src/proposals/directory.js'
 import { createActivePolicies } from '../../src/proposals/policies.js'
 import type { PolicyEngine } from '../../src/proposals/policy-engine.js'
 import type { Principal, Proposal, ProposalDesk } from '../../src/proposals/proposal.js'
+import { createWorkerDirectory } from '../../src/proposals/worker-directory.js'
 import { collect, openTestLedger } from './ledger.js'
 
 /** The policies that a ledger starts with. */
@@ -85,9 +86,11 @@ export async function openTestDesk(
   const { ledger, clock } = await openTestLedger(t)
   const tokens = new Map<string, readonly string[]>()
   const assets = createAssetDirectory(ledger)
+  const workers = createWorkerDirectory(ledger)
   const proposals = createProposalDirectory(ledger)
   const decider = createDecider({
     assets,
+    workers,
     proposals,
     policies: createActivePolicies(ledger, engine),
     accessOf: async (_project, name) => tokens.get(name),
@@ -96,6 +99,7 @@ export async function openTestDesk(
     reader: ledger,
     writer: createRecordWriter(ledger),
     assets,
+    workers,
     proposals,
     decider,
     now: () => clock.nowMs,
