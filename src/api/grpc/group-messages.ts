@@ -18,7 +18,7 @@ import {
   sub,
   text,
   uint64,
-} from './protobuf.js'
+} from '../../contracts/protobuf.js'
 
 /** The messages of `event_store.client.persistent_subscriptions`. */
 

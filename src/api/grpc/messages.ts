@@ -10,8 +10,8 @@ import {
   textMap,
   uint32,
   uint64,
-} from './protobuf.js'
-import type { MessageType } from './protobuf.js'
+} from '../../contracts/protobuf.js'
+import type { MessageType } from '../../contracts/protobuf.js'
 
 /** The messages of the EventStoreDB protocol that more than one of its parts uses. */
 

@@ -22,7 +22,7 @@ import type { MethodParts } from './parts.js'
 import { requireNotEnded } from './read.js'
 import { bidi, type Call, type Method, type Send, unary } from './rpc.js'
 import { recordedMessage, streamIn, uuidIn, wantsStructured } from './stored-messages.js'
-import type { MessageType } from './protobuf.js'
+import type { MessageType } from '../../contracts/protobuf.js'
 
 const path = (method: string) =>
   `/event_store.client.persistent_subscriptions.PersistentSubscriptions/${method}`

@@ -22,7 +22,7 @@ import {
   textMap,
   uint32,
   uint64,
-} from './protobuf.js'
+} from '../../contracts/protobuf.js'
 
 /** The messages of `event_store.client.streams`. */
 

@@ -12,7 +12,7 @@ import {
   textMap,
   uint32,
   uint64,
-} from '../../src/api/grpc/protobuf.js'
+} from '../../src/contracts/protobuf.js'
 
 const Inner = message({ name: text(1), place: int64(2) })
 const Whole = message({

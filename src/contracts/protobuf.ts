@@ -1,7 +1,7 @@
-import { EvidenceError } from '../../contracts/errors.js'
+import { EvidenceError } from './errors.js'
 
 /**
- * Protocol Buffers, as far as the EventStoreDB protocol needs them. A message is described by its fields;
+ * Protocol Buffers, as far as the protocols that are spoken here need them. A message is described by its fields;
  * its type follows from the description. What a message does not know is skipped, as the format asks.
  */
 export interface Field<Value> {
