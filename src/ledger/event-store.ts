@@ -104,7 +104,8 @@ export interface StoreCapabilities {
   readonly multiStreamAtomic: boolean
 }
 
-export const batchEventsMax = 1_000
+/** As many as clients of EventStoreDB append at once; `requestBytesMax` of the engine bounds their bytes. */
+export const batchEventsMax = 32_768
 export const dataBytesMax = 16 * 1024 * 1024
 export const metadataBytesMax = 65_536
 
@@ -152,8 +153,10 @@ export interface EventStore extends EventReader {
    */
   append(request: AppendRequest): Promise<readonly Receipt[]>
   /**
-   * Appends to several streams together or not at all, each with an expected revision of its own;
-   * no stream stands there twice, and the bounds of one request hold for all of them together.
+   * Appends to several streams together or not at all, each with an expected revision of its own,
+   * in the order of the requests; the bounds of one request hold for all of them together. A request
+   * without events only asks that its stream is as expected. A stream may stand there again, with the
+   * expectation `any`, to go on behind the events of another one.
    * Answers the receipts of each request, in order. Ids are judged over the whole: all known with
    * the same content = the original receipts, only some known = EVENT_ID_REUSED. Needs
    * `capabilities.multiStreamAtomic`.

@@ -17,6 +17,12 @@ import { nameKey } from './recent-events.js'
 
 /** Bytes of data and metadata that one request may carry in all. */
 export const requestBytesMax = 64 * 1024 * 1024
+/** Bytes that the leaves of one request may take: with its payloads it fits a group (`groupBytesMax`). */
+export const requestLeafBytesMax = 56 * 1024 * 1024
+/** A leaf but for its names, and the headers of its record. */
+const leafFrameBytes = 1_024
+/** What a character of a name takes at most in a leaf, as UTF-8 or escaped. */
+const nameCharacterBytes = 3
 
 /** One event of a request, its bytes copied. `streamKey` and `typeKey` are its names by `nameKey`. */
 export interface PreparedEvent extends EventDraft {
@@ -26,7 +32,7 @@ export interface PreparedEvent extends EventDraft {
   readonly typeKey: string
 }
 
-/** A stream that a request goes to, and the revision it must have. */
+/** A stream that a request goes to, or asks about, and the revision it must have before all of it. */
 export interface PreparedTarget {
   readonly project: string
   readonly stream: string
@@ -36,7 +42,6 @@ export interface PreparedTarget {
 
 /** What is appended together or not at all. */
 export interface PreparedRequest {
-  /** None stands here twice. */
   readonly targets: readonly PreparedTarget[]
   readonly events: readonly PreparedEvent[]
   /** Whether all of it may use the disk reserve. */
@@ -62,8 +67,11 @@ export function checkRequests(requests: readonly AppendRequest[]): void {
   const [first] = requests
   if (first === undefined) throw invalid('must hold a request', '/requests')
   const isAlone = requests.length === 1 && first.events.length === 1
+  if (requests.length > batchEventsMax)
+    throw new EvidenceError('EVENT_TOO_LARGE', `at most ${batchEventsMax} requests go together`)
   let events = 0
   let bytes = 0
+  let leafBytes = 0
   for (const [i, request] of requests.entries()) {
     const pointer = requests.length === 1 ? '' : `/requests/${i}`
     checkTarget(request, pointer)
@@ -75,21 +83,34 @@ export function checkRequests(requests: readonly AppendRequest[]): void {
       if (draft === undefined) continue
       checkDraft(draft, pointer, n)
       bytes += draft.data.length + draft.metadata.length
+      leafBytes += leafBytesOf(request, draft)
     }
   }
-  if (bytes > requestBytesMax)
+  if (events === 0) throw invalid('must hold an event', '/events')
+  if (bytes > requestBytesMax || leafBytes > requestLeafBytesMax)
     throw new EvidenceError('EVENT_TOO_LARGE', `a request carries at most ${requestBytesMax} bytes`)
   // One event cannot stand twice: the usual request is done here.
   if (!isAlone) checkOnce(requests)
 }
 
-/** No stream and no id stands twice in what is appended together. */
+/** What the leaf of an event takes at most, with its share of the group. */
+const leafBytesOf = ({ project, stream }: AppendRequest, draft: EventDraft): number =>
+  leafFrameBytes +
+  nameCharacterBytes *
+    (project.length +
+      stream.length +
+      draft.type.length +
+      draft.contentType.length +
+      draft.actor.length)
+
+/** No id stands twice in what is appended together, and no stream is expected to be twice. */
 function checkOnce(requests: readonly AppendRequest[]): void {
   const streams = new Set<string>()
   const ids = new Set<string>()
-  for (const [i, { project, stream, events }] of requests.entries()) {
+  for (const [i, { project, stream, expected, events }] of requests.entries()) {
     const key = nameKey(project, stream)
-    if (streams.has(key)) throw invalid('names a stream twice', `/requests/${i}/stream`)
+    if (streams.has(key) && expected !== 'any')
+      throw invalid('expects something of a stream twice', `/requests/${i}/stream`)
     streams.add(key)
     for (const { id } of events) {
       if (ids.has(id))
@@ -99,13 +120,12 @@ function checkOnce(requests: readonly AppendRequest[]): void {
   }
 }
 
-function checkTarget({ project, stream, expected, events }: AppendRequest, pointer: string): void {
+function checkTarget({ project, stream, expected }: AppendRequest, pointer: string): void {
   checkStream(project, stream)
   const isRevision = typeof expected === 'number' && Number.isSafeInteger(expected) && expected >= 0
   if (!isRevision && expected !== 'any' && expected !== 'none' && expected !== 'exists') {
     throw invalid('must be any, none, exists or a revision', `${pointer}/expected`)
   }
-  if (events.length < 1) throw invalid('must hold an event', `${pointer}/events`)
 }
 
 const isKnownWriter: ReadonlySet<string> = new Set(writers)

@@ -1,7 +1,11 @@
 import type { Test } from 'tap'
-import type { AppendRequest, EventStore } from '../../../src/ledger/event-store.js'
+import {
+  type AppendRequest,
+  batchEventsMax,
+  type EventStore,
+} from '../../../src/ledger/event-store.js'
 import { utf8 } from '../../../src/ledger/encoding.js'
-import { draft, request } from '../../support/ledger.js'
+import { collect, draft, request } from '../../support/ledger.js'
 
 /** The laws of the event store port for a store that is capable of `multiStreamAtomic`. */
 export function appendingTogether(t: Test, open: (t: Test) => Promise<EventStore>): void {
@@ -47,6 +51,54 @@ export function appendingTogether(t: Test, open: (t: Test) => Promise<EventStore
     t.equal(store.size(), 4)
   })
 
+  void t.test('a request without events only asks how its stream stands', async (t) => {
+    const store = await openAtomic(t)
+    if (store === undefined) return
+    await store.append(request({ stream: 'bill-1' }))
+    const asking = (expected: AppendRequest['expected']) =>
+      store.appendTogether([
+        request({ stream: 'bill-1', expected, events: [] }),
+        request({ stream: 'order-1' }),
+      ])
+
+    await t.rejects(asking(4), {
+      code: 'REVISION_CONFLICT',
+      details: { stream: 'bill-1', expected: 4, actual: 0 },
+    })
+    t.equal(store.size(), 1)
+    const [none, orders] = await asking(0)
+
+    t.strictSame(none, [])
+    t.equal(orders?.length, 1)
+    t.equal(await store.lastRevision('default', 'bill-1'), 0)
+  })
+
+  void t.test('events of streams that take turns stand in the order of the requests', async (t) => {
+    const store = await openAtomic(t)
+    if (store === undefined) return
+    const streams = ['order-1', 'bill-1', 'order-1', 'bill-1', 'order-1']
+
+    const receipts = await store.appendTogether(
+      streams.map((stream, i) => request({ stream, expected: i < 2 ? 'none' : 'any' })),
+    )
+
+    t.strictSame(
+      receipts.map(([one]) => [one?.stream, one?.revision]),
+      [
+        ['order-1', 0],
+        ['bill-1', 0],
+        ['order-1', 1],
+        ['bill-1', 1],
+        ['order-1', 2],
+      ],
+    )
+    const stored = await collect(store.readLog())
+    t.strictSame(
+      stored.map(({ leaf }) => leaf.stream),
+      streams,
+    )
+  })
+
   void t.test('together again answers the first receipts; partly known is refused', async (t) => {
     const store = await openAtomic(t)
     if (store === undefined) return
@@ -75,16 +127,16 @@ export function appendingTogether(t: Test, open: (t: Test) => Promise<EventStore
     const store = await openAtomic(t)
     if (store === undefined) return
     const shared = draft()
-    const many = () => Array.from({ length: 501 }, () => draft())
+    const many = () => Array.from({ length: batchEventsMax / 2 + 1 }, () => draft())
 
     await t.rejects(store.appendTogether([]), { code: 'REQUEST_INVALID' })
-    await t.rejects(store.appendTogether([request(), request()]), {
+    await t.rejects(store.appendTogether([request(), request({ expected: 'exists' })]), {
       code: 'REQUEST_INVALID',
       fields: [{ pointer: '/requests/1/stream' }],
     })
-    await t.rejects(store.appendTogether(pair({ events: [] })), {
+    await t.rejects(store.appendTogether([request({ events: [] })]), {
       code: 'REQUEST_INVALID',
-      fields: [{ pointer: '/requests/1/events' }],
+      fields: [{ pointer: '/events' }],
     })
     await t.rejects(store.appendTogether(pair({ stream: '$all' })), { code: 'STREAM_INVALID' })
     await t.rejects(
