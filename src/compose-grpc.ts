@@ -3,6 +3,7 @@ import { type GrpcServer, startGrpcServer } from './api/grpc/server.js'
 import type { Domain } from './compose.js'
 import { EvidenceError } from './contracts/errors.js'
 import { openGroupFiles } from './runtime/adapters/group-files.js'
+import { readPasswordFile } from './runtime/adapters/password-file.js'
 import { ownTlsFiles, readTlsFiles } from './runtime/adapters/tls-certificate.js'
 import { defaultProject } from './runtime/bootstrap.js'
 import type { Closing } from './runtime/closing.js'
@@ -21,6 +22,7 @@ export async function startGrpc(
       ? await ownTlsFiles(folder.keys, grpc.host, now())
       : await readTlsFiles(grpc.tls.certificate, grpc.tls.key)
   const { nameless } = grpc
+  const passwords = grpc.users === undefined ? undefined : await readPasswordFile(grpc.users)
   const server = await startGrpcServer(
     {
       ledger: view,
@@ -31,7 +33,11 @@ export async function startGrpc(
       now,
       newId: randomUUID,
       log,
-      ...(nameless === undefined ? {} : { nameless: () => identityNamed(identities, nameless) }),
+      nameless: nameless === undefined ? undefined : () => identityNamed(identities, nameless),
+      users: async (user, password) => {
+        const name = passwords?.(user, password)
+        return name === undefined ? undefined : identityNamed(identities, name)
+      },
     },
     { host: grpc.host, port: grpc.port, tls },
   )
@@ -45,7 +51,7 @@ async function identityNamed(identities: Domain['identities'], name: string) {
   if (found === undefined)
     throw new EvidenceError(
       'TOKEN_MISSING',
-      `this call needs a token: there is none of the name ${name}, whose rights calls without one would have`,
+      `this call needs a token: there is none of the name ${name}, whose rights it would have`,
     )
   return identities.byDigest(found.tokenSha256)
 }

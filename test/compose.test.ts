@@ -97,9 +97,10 @@ t.test(
         data: new Uint8Array(),
         metadata: new Uint8Array(),
       }
+      const user = { name: 'administrator', access: ['administrator'] }
       for (const anywhere of [stream, 'order-1']) {
         await t.rejects(
-          clients.appendClient({ ...place, stream: anywhere, events: [event] }),
+          clients.appendClient({ ...place, stream: anywhere, events: [event], user }),
           { code: 'WRITER_REFUSED' },
           `${contract.type} on ${anywhere}`,
         )

@@ -113,6 +113,7 @@ async function appendClient(
     stream,
     expected: 'any',
     events: [draft],
+    user: principal,
   })
 }
 

@@ -56,7 +56,7 @@ const noParts: ApiParts = {
     authenticate: unused,
   },
   recorder: { record: unused },
-  clients: { appendClient: unused, setStreamMetadata: unused },
+  clients: { appendClient: unused, appendClientTogether: unused, setStreamMetadata: unused },
   rawLeaves: { addRaw: unused },
   policies: { prepare: unused },
   assets: { list: unused, get: unused, positionAt: unused },

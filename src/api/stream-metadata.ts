@@ -5,6 +5,7 @@ import { EvidenceError } from '../contracts/errors.js'
 import { LeafStream } from '../contracts/leaf.js'
 import { StreamMetadata } from '../contracts/stream-metadata.js'
 import type { ExpectedRevision } from '../ledger/event-store.js'
+import { requireListed } from '../ledger/stream-access.js'
 import { checkOrdinaryStream, checkStream, metadataStreamOf } from '../ledger/stream-name.js'
 import { principalOf, recorders } from './access.js'
 import { eventIdOf } from './idempotency.js'
@@ -16,7 +17,7 @@ const etagForm = /^"rev-(0|[1-9][0-9]{0,14})"$/
 
 const tag = (reply: FastifyReply, revision: number) => reply.header('etag', `"rev-${revision}"`)
 
-/** What is shown of a stream. Setting it records an event; it hides others and erases none. */
+/** What is shown of a stream, and to whom. Setting it records an event; it hides others and erases none. */
 export const streamMetadata =
   ({ ledger, clients }: ApiParts): FastifyPluginAsyncZod =>
   async (app) => {
@@ -25,16 +26,19 @@ export const streamMetadata =
       {
         schema: {
           tags,
-          summary: 'What is shown of a stream ($maxAge, $maxCount, $tb), as it was last set',
+          summary:
+            'What is shown of a stream ($maxAge, $maxCount, $tb) and who may do what ($acl), as it was last set',
           params,
           response: { 200: StreamMetadata },
         },
       },
       async (request, reply) => {
-        const { project } = principalOf(request)
+        const user = principalOf(request)
+        const { project } = user
         const { stream } = request.params
         checkOrdinaryStream(project, stream)
         const found = await ledger.streamMetadata(project, stream)
+        requireListed(found?.metadata, 'read-metadata', stream, user)
         if (found === undefined)
           throw new EvidenceError('STREAM_NOT_FOUND', `no metadata was set for ${stream}`)
         void tag(reply, found.revision)
@@ -56,7 +60,8 @@ export const streamMetadata =
         },
       },
       async (request, reply) => {
-        const { project, name } = principalOf(request)
+        const user = principalOf(request)
+        const { project, name } = user
         const { stream } = request.params
         checkStream(project, metadataStreamOf(stream))
         const [receipt] = await clients
@@ -67,6 +72,7 @@ export const streamMetadata =
             stream,
             expected: expectedIn(request),
             metadata: request.body,
+            user,
           })
           .catch((error: unknown) => {
             if (!(error instanceof EvidenceError) || error.code !== 'REVISION_CONFLICT') throw error

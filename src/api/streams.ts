@@ -2,8 +2,10 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import * as z from 'zod'
 import { EvidenceError } from '../contracts/errors.js'
 import { EventPage } from '../contracts/http.js'
+import { isReserved } from '../contracts/identifiers.js'
 import { LeafStream } from '../contracts/leaf.js'
-import { checkStream } from '../ledger/stream-name.js'
+import { operationOn, requireListed, type StreamUser } from '../ledger/stream-access.js'
+import { checkStream, describedStream, isMetadataStream } from '../ledger/stream-name.js'
 import { eventView } from '../runtime/event-view.js'
 import { principalOf } from './access.js'
 import { cursorTo, numberFromCursor, pageOf, pageQuery } from './pages.js'
@@ -41,6 +43,17 @@ export async function streamPage(
   return pageOf(views, query.limit, (next) => cursorTo(next.revision, question))
 }
 
+/** By the access list of the stream. @throws EvidenceError ACCESS_DENIED. */
+export async function requireReading(
+  ledger: ApiParts['ledger'],
+  user: StreamUser & { readonly project: string },
+  stream: string,
+): Promise<void> {
+  if (isReserved(stream) && !isMetadataStream(stream)) return
+  const { metadata } = (await ledger.streamMetadata(user.project, describedStream(stream))) ?? {}
+  requireListed(metadata, operationOn(stream, 'read'), stream, user)
+}
+
 export const streams =
   ({ ledger }: ApiParts): FastifyPluginAsyncZod =>
   async (app) => {
@@ -57,9 +70,11 @@ export const streams =
         },
       },
       async (request) => {
-        const { project } = principalOf(request)
+        const user = principalOf(request)
+        const { project } = user
         const { stream } = request.params
         checkStream(project, stream)
+        await requireReading(ledger, user, stream)
         if ((await ledger.lastRevision(project, stream, request.query.hidden)) === undefined)
           throw new EvidenceError(
             'STREAM_NOT_FOUND',

@@ -156,6 +156,15 @@ export class ProtoReader {
     return part
   }
 
+  /** A value of eight bytes. */
+  eight(): Buffer {
+    const end = this.at + 8
+    if (end > this.buffer.length) throw malformed('it ends within a value')
+    const part = this.buffer.subarray(this.at, end)
+    this.at = end
+    return part
+  }
+
   skip(wire: number): void {
     if (wire === varintWire) this.halves()
     else if (wire === bytesWire) this.bytes()
@@ -234,6 +243,31 @@ export const int64 = (tag: number): Field<bigint | number> =>
     (to, value) => to.varint(value),
     (from) => BigInt.asIntN(64, from.varint()),
   )
+/** 64 bits in which small negative numbers are short. */
+export const sint64 = (tag: number): Field<bigint | number> =>
+  scalar<bigint | number>(
+    tag,
+    varintWire,
+    (to, value) => {
+      const wide = BigInt(value)
+      to.varint(BigInt.asUintN(64, (wide << 1n) ^ (wide >> 63n)))
+    },
+    (from) => {
+      const coded = from.varint()
+      return BigInt.asIntN(64, (coded >> 1n) ^ -(coded & 1n))
+    },
+  )
+export const double = (tag: number): Field<number> =>
+  scalar<number>(
+    tag,
+    fixed64Wire,
+    (to, value) => {
+      const bytes = Buffer.alloc(8)
+      bytes.writeDoubleLE(value)
+      to.bytes(bytes)
+    },
+    (from) => from.eight().readDoubleLE(),
+  )
 export const uint32 = (tag: number): Field<number> =>
   scalar<number>(
     tag,
@@ -306,8 +340,16 @@ export const repeated = <Value>(field: Field<Value>): Field<readonly Value[]> =>
 })
 
 /** A map of texts. */
-export function textMap(tag: number): Field<Readonly<Record<string, string>>> {
-  const type = message({ key: text(1), value: text(2) })
+export const textMap = (tag: number): Field<Readonly<Record<string, string>>> =>
+  mapOf(tag, text(2), '')
+
+/** A map from texts; `otherwise` is what an entry without a value has. */
+export function mapOf<Value>(
+  tag: number,
+  valueField: Field<Value>,
+  otherwise: Value,
+): Field<Readonly<Record<string, Value>>> {
+  const type = message({ key: text(1), value: valueField })
   const entry = sub(tag, type)
   return {
     tag,
@@ -316,7 +358,7 @@ export function textMap(tag: number): Field<Readonly<Record<string, string>>> {
       for (const [key, value] of Object.entries(values).reverse()) entry.write(to, { key, value })
     },
     read(from, before) {
-      const { key = '', value = '' } = type.decode(from.bytes())
+      const { key = '', value = otherwise } = type.decode(from.bytes())
       return { ...before, [key]: value }
     },
   }

@@ -5,7 +5,12 @@ import { Project } from './identifiers.js'
 const count = z.int().min(0).max(2_147_483_647)
 
 /** How the events of a group are given to its consumers. */
-export const consumerStrategies = ['RoundRobin', 'DispatchToSingle', 'Pinned'] as const
+export const consumerStrategies = [
+  'RoundRobin',
+  'DispatchToSingle',
+  'Pinned',
+  'PinnedByCorrelation',
+] as const
 export const ConsumerStrategy = z.enum(consumerStrategies)
 export type ConsumerStrategy = z.infer<typeof ConsumerStrategy>
 

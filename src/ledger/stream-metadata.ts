@@ -3,6 +3,7 @@ import { EvidenceError } from '../contracts/errors.js'
 import { fieldProblems } from '../contracts/event.js'
 import type { Writer } from '../contracts/identifiers.js'
 import {
+  StoredStreamMetadata,
   StreamMetadata,
   streamMetadataBytesMax,
   streamMetadataType,
@@ -100,7 +101,7 @@ export function checkMetadataRequest({ stream, events }: AppendRequest): void {
 
 /** The metadata that an event of a metadata stream sets; undefined when its data was erased since. */
 export const metadataIn = ({ data }: RecordedEvent): StreamMetadata | undefined =>
-  data === null ? undefined : StreamMetadata.safeParse(jsonOf(data.bytes)).data
+  data === null ? undefined : StoredStreamMetadata.safeParse(jsonOf(data.bytes)).data
 
 /** Undefined for what is no JSON: no metadata either. */
 function jsonOf(bytes: Uint8Array): unknown {

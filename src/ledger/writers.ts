@@ -1,11 +1,19 @@
-import type { EventDraft, EventStore, ExpectedRevision, Receipt } from './event-store.js'
+import type {
+  AppendRequest,
+  EventDraft,
+  EventStore,
+  ExpectedRevision,
+  Receipt,
+} from './event-store.js'
 import { contractOf } from '../contracts/catalog.js'
 import { EvidenceError } from '../contracts/errors.js'
 import { isReserved, type Writer } from '../contracts/identifiers.js'
 import type { StreamMetadata } from '../contracts/stream-metadata.js'
 import { encodeFact, type Fact } from './facts.js'
+import { operationOn, requireListed, type StreamUser } from './stream-access.js'
 import { metadataRequest } from './stream-metadata.js'
-import { describedStream, isMetadataStream } from './stream-name.js'
+import { isMetadataStream, metadataStreamOf } from './stream-name.js'
+import { streamStandings } from './stream-standings.js'
 
 /** Facts that go onto one stream together, in this order. */
 export interface Recording {
@@ -21,14 +29,21 @@ export interface RecordWriter {
   record(recording: Recording): Promise<readonly Receipt[]>
 }
 
+/** Events of a client for one stream, outside the reserved categories. */
+export interface ClientAppend {
+  readonly project: string
+  readonly stream: string
+  readonly expected: ExpectedRevision
+  readonly events: readonly Omit<EventDraft, 'writer' | 'version'>[]
+  /** Whom the access list of the stream must let append. */
+  readonly user: StreamUser
+}
+
 /** Appends events of our clients to streams outside the reserved categories, and to the metadata of such streams. */
 export interface ClientWriter {
-  appendClient(append: {
-    readonly project: string
-    readonly stream: string
-    readonly expected: ExpectedRevision
-    readonly events: readonly Omit<EventDraft, 'writer' | 'version'>[]
-  }): Promise<readonly Receipt[]>
+  appendClient(append: ClientAppend): Promise<readonly Receipt[]>
+  /** As `appendTogether` of the event store; an append without events asks about any stream, reserved or not. */
+  appendClientTogether(appends: readonly ClientAppend[]): Promise<readonly (readonly Receipt[])[]>
   /** Sets what is shown of such a stream; `expected` is the revision of its metadata. */
   setStreamMetadata(change: {
     readonly project: string
@@ -37,6 +52,9 @@ export interface ClientWriter {
     readonly id: string
     readonly actor: string
     readonly metadata: StreamMetadata
+    readonly user: StreamUser
+    /** What is done by it. Default: `change-metadata`. */
+    readonly operation?: 'change-metadata' | 'delete'
   }): Promise<readonly Receipt[]>
 }
 
@@ -96,82 +114,65 @@ export const createLedgerWriter = (store: EventStore): RecordWriter => {
 }
 
 export function createClientWriter(store: EventStore): ClientWriter {
-  const ended = endedStreams(store)
+  const standings = streamStandings(store)
+  const requestOf = ({ project, stream, expected, events }: ClientAppend): AppendRequest => ({
+    project,
+    stream,
+    expected,
+    events: events.map((event) => ({ ...event, writer: 'client', version: '0' })),
+  })
+  const judge = ({ stream, user }: ClientAppend, standing: StreamMetadata) => {
+    requireListed(standing, operationOn(stream, 'append'), stream, user)
+  }
   return {
-    async appendClient({ project, stream, expected, events }) {
-      // What stands on a metadata stream is checked by the store.
-      if (isReserved(stream) && !isMetadataStream(stream)) {
-        throw new EvidenceError(
-          'WRITER_REFUSED',
-          `the stream ${stream} is in a reserved category: it takes no events of clients`,
-        )
-      }
-      for (const { type } of events) {
-        // A fold may trust the type alone: events of the catalogue stand nowhere but where they belong.
-        const contract = contractOf(type)
-        if (contract !== undefined) {
-          throw new EvidenceError(
-            'WRITER_REFUSED',
-            `${type} is appended only by the writer "${contract.writer}" to streams named ${contract.category}-<id>`,
-            { details: { type, writer: contract.writer } },
-          )
-        }
-      }
-      await ended.refuse(project, stream)
-      const append = () =>
-        store.append({
-          project,
-          stream,
-          expected,
-          events: events.map((event) => ({ ...event, writer: 'client', version: '0' })),
-        })
-      return isMetadataStream(stream) ? ended.changing(project, stream, append) : append()
+    async appendClient(append) {
+      refuseForeign(append)
+      const request = requestOf(append)
+      return standings.append(
+        [append],
+        ([standing = {}]) => judge(append, standing),
+        () => store.append(request),
+      )
     },
-    async setStreamMetadata(change) {
+    async appendClientTogether(appends) {
+      const adding = appends.filter(({ events }) => events.length > 0)
+      for (const append of adding) refuseForeign(append)
+      const requests = appends.map(requestOf)
+      return standings.append(
+        adding,
+        (found) => adding.forEach((append, i) => judge(append, found[i] ?? {})),
+        () => store.appendTogether(requests),
+      )
+    },
+    async setStreamMetadata({ user, operation = 'change-metadata', ...change }) {
       const { project, stream } = change
-      await ended.refuse(project, stream)
-      return ended.changing(project, stream, () => store.append(metadataRequest(change, 'client')))
+      return standings.append(
+        [{ project, stream: metadataStreamOf(stream) }],
+        ([standing]) => requireListed(standing, operation, stream, user),
+        () => store.append(metadataRequest(change, 'client')),
+      )
     },
   }
 }
 
-/** Streams of which it is remembered whether they were ended. */
-const rememberedMax = 16_384
-
-/**
- * Which streams of clients were ended for good. Every change of that goes through this writer, so that what
- * it remembers is true. Who asks for one stream is answered in the order of asking: appends keep theirs.
- */
-function endedStreams(store: EventStore) {
-  const known = new Map<string, Promise<boolean>>()
-  const keyOf = (project: string, stream: string) => `${project}\n${describedStream(stream)}`
-  const lookUp = async (project: string, stream: string) =>
-    (await store.streamMetadata(project, describedStream(stream)))?.metadata.$tombstoned === true
-  return {
-    /** @throws EvidenceError STREAM_DELETED. */
-    async refuse(project: string, stream: string): Promise<void> {
-      const key = keyOf(project, stream)
-      let ended = known.get(key)
-      if (ended === undefined) {
-        if (known.size >= rememberedMax) known.clear()
-        ended = lookUp(project, stream)
-        known.set(key, ended)
-        ended.catch(() => known.delete(key))
-      }
-      if (await ended)
-        throw new EvidenceError(
-          'STREAM_DELETED',
-          `the stream ${describedStream(stream)} was ended`,
-          {
-            details: { project, stream: describedStream(stream) },
-          },
-        )
-    },
-    /** Runs what may end the stream; what was remembered of it counts no more. */
-    async changing<Answer>(project: string, stream: string, change: () => Promise<Answer>) {
-      known.delete(keyOf(project, stream))
-      return change().finally(() => known.delete(keyOf(project, stream)))
-    },
+/** @throws EvidenceError WRITER_REFUSED for what is not a client's to append. */
+function refuseForeign({ stream, events }: ClientAppend): void {
+  // What stands on a metadata stream is checked by the store.
+  if (isReserved(stream) && !isMetadataStream(stream)) {
+    throw new EvidenceError(
+      'WRITER_REFUSED',
+      `the stream ${stream} is in a reserved category: it takes no events of clients`,
+    )
+  }
+  for (const { type } of events) {
+    // A fold may trust the type alone: events of the catalogue stand nowhere but where they belong.
+    const contract = contractOf(type)
+    if (contract === undefined) continue
+    throw new EvidenceError(
+      'WRITER_REFUSED',
+      `${type} is appended only by the writer "${contract.writer}" to streams named ${contract.category}-<id>`,
+      { details: { type, writer: contract.writer } },
+    )
   }
 }
 

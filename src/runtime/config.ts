@@ -64,6 +64,8 @@ export interface Config {
     readonly tls: { readonly certificate: string; readonly key: string } | undefined
     /** Name of the token whose rights a call without credentials has; undefined = such calls are refused. */
     readonly nameless: string | undefined
+    /** File of users who sign in with a password; undefined = nobody does. */
+    readonly users: string | undefined
   }
   readonly components: readonly Component[]
   readonly installTemporal: boolean
@@ -126,6 +128,7 @@ const settings = {
   grpc_certificate: path,
   grpc_key: path,
   grpc_nameless: ActorName,
+  grpc_users: path,
   components: componentList,
   install_temporal: z.boolean(),
   policies: path,
@@ -151,6 +154,7 @@ const variables: Readonly<Record<string, Name>> = {
   FRACTALOPS_GRPC_CERTIFICATE: 'grpc_certificate',
   FRACTALOPS_GRPC_KEY: 'grpc_key',
   FRACTALOPS_GRPC_NAMELESS: 'grpc_nameless',
+  FRACTALOPS_GRPC_USERS: 'grpc_users',
   FRACTALOPS_COMPONENTS: 'components',
   FRACTALOPS_ORIGIN: 'origin',
   FRACTALOPS_TILES: 'tiles',
@@ -246,7 +250,7 @@ function choose(chosen: Settings, cwd: string, problems: string[]): Config {
 }
 
 function grpcPlace(chosen: Settings, cwd: string, problems: string[]): Config['grpc'] {
-  const { grpc_certificate: certificate, grpc_key: key, grpc_nameless: nameless } = chosen
+  const { grpc_certificate: certificate, grpc_key: key, grpc_users: users } = chosen
   if ((certificate === undefined) !== (key === undefined))
     problems.push('FRACTALOPS_GRPC_CERTIFICATE and FRACTALOPS_GRPC_KEY are given together')
   return {
@@ -255,7 +259,8 @@ function grpcPlace(chosen: Settings, cwd: string, problems: string[]): Config['g
       certificate === undefined || key === undefined
         ? undefined
         : { certificate: resolve(cwd, certificate), key: resolve(cwd, key) },
-    nameless,
+    nameless: chosen.grpc_nameless,
+    users: users === undefined ? undefined : resolve(cwd, users),
   }
 }
 

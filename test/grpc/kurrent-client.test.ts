@@ -1,6 +1,10 @@
+import * as kurrent from '@kurrent/kurrentdb-client'
 import t from 'tap'
+import { accessByClient } from '../integration/shared/event-store-access.js'
 import { streamsOfClient } from '../integration/shared/event-store-client.js'
 import { deletionByClient } from '../integration/shared/event-store-deletion.js'
+import { linksOfClient } from '../integration/shared/event-store-links.js'
+import { recordsOfClient } from '../integration/shared/event-store-records.js'
 import { subscriptionsOfClient } from '../integration/shared/event-store-subscriptions.js'
 import { clientPackage } from '../support/grpc.js'
 
@@ -9,3 +13,6 @@ const lib = await clientPackage('@kurrent/kurrentdb-client')
 streamsOfClient(t, lib)
 subscriptionsOfClient(t, lib)
 deletionByClient(t, lib)
+accessByClient(t, lib)
+linksOfClient(t, lib)
+recordsOfClient(t, kurrent)

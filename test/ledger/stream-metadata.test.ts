@@ -33,6 +33,7 @@ const setting = (ledger: JournalLedger, stream: string, metadata: StreamMetadata
     id: randomUUID(),
     actor: 'ada',
     metadata,
+    user: { name: 'ada', access: ['proposer'] },
   })
 
 interface Shown {

@@ -35,6 +35,7 @@ export const appending = (parts: MethodParts): Method =>
       }
       // A call that was cut off has ended too, but not by its client.
       call.signal.throwIfAborted()
+      gathered.requireAll()
       if (options === undefined)
         throw new EvidenceError('REQUEST_INVALID', 'the append names no stream')
       const stream = streamIn(options.streamIdentifier)

@@ -7,14 +7,13 @@ import { empty, type Uuid } from './messages.js'
 import type { MethodParts } from './parts.js'
 import {
   actualIn,
-  appendBytesMax,
   appendProposed,
   expectedIn,
   gatherEvents,
   type ProposedAppend,
 } from './proposed-events.js'
 import { bidi, type Call, type Method, type Send } from './rpc.js'
-import { statusOf } from './status.js'
+import { appendBytesMax, statusOf } from './status.js'
 import {
   BadRequest,
   BatchAppendRequest,
@@ -105,6 +104,7 @@ async function startAppend(
     const deadlineMs = deadlineOf(options, parts.now())
     if (deadlineMs !== undefined && deadlineMs <= parts.now()) return async () => timedOut
     if (refusal !== undefined) return () => Promise.reject(refusal)
+    gathered.requireAll()
     const caller = await parts.callers.require(metadata, recorders)
     const stream = streamIn(options.streamIdentifier)
     const append = { stream, expected: expectedIn(options), events: gathered.events }

@@ -7,7 +7,7 @@ import type { Identity } from '../../runtime/identities.js'
 import { recorders } from '../access.js'
 import { empty } from './messages.js'
 import type { MethodParts } from './parts.js'
-import { expectedIn, requireRevision } from './proposed-events.js'
+import { conflictOf, expectedIn, requireRevision } from './proposed-events.js'
 import { requireNotEnded } from './read.js'
 import { type Call, type Method, unary } from './rpc.js'
 import { accessDenied } from './status.js'
@@ -28,14 +28,20 @@ export const deleting = (parts: MethodParts): readonly Method[] => [
     DeleteResponse,
     ({ options = {} }, call) =>
       // What is appended from here on is shown, and is numbered on.
-      hide(parts, options, call, (last) => ({ $tb: last + 1 })),
+      hide(parts, options, call, async (caller, stream, last) => {
+        await requireSomething(parts, caller, stream, options)
+        return { $tb: last + 1 }
+      }),
   ),
   unary(
     '/event_store.client.streams.Streams/Tombstone',
     DeleteRequest,
     DeleteResponse,
     ({ options = {} }, call) =>
-      hide(parts, options, call, () => ({ $tb: Number.MAX_SAFE_INTEGER, $tombstoned: true })),
+      hide(parts, options, call, async () => ({
+        $tb: Number.MAX_SAFE_INTEGER,
+        $tombstoned: true,
+      })),
   ),
 ]
 
@@ -43,7 +49,7 @@ async function hide(
   parts: MethodParts,
   options: ExpectedRevisionOptions,
   call: Call,
-  change: (last: number) => StreamMetadata,
+  change: (caller: Identity, stream: string, last: number) => Promise<StreamMetadata>,
 ) {
   const caller = await parts.callers.require(call.metadata, recorders)
   const stream = streamIn(options.streamIdentifier)
@@ -54,18 +60,31 @@ async function hide(
   await requireNotEnded(parts.ledger, project, stream)
   await requireRevision(parts, project, { stream, expected: expectedIn(options) })
   const last = (await parts.ledger.lastRevision(project, stream, true)) ?? -1
-  const [receipt] = await changeMetadata(parts, caller, stream, change(last))
+  const [receipt] = await changeMetadata(parts, caller, stream, await change(caller, stream, last))
   const position = receipt?.position ?? undefined
   return position === undefined ? { noPosition: empty } : { position: positionOf(position) }
+}
+
+/** There is nothing to delete of a stream that never was. @throws EvidenceError REVISION_CONFLICT. */
+async function requireSomething(
+  { ledger }: MethodParts,
+  { project }: Identity,
+  stream: string,
+  options: ExpectedRevisionOptions,
+): Promise<void> {
+  if ((await ledger.lastRevision(project, stream, true)) !== undefined) return
+  if ((await ledger.streamMetadata(project, stream)) !== undefined) return
+  throw conflictOf(project, { stream, expected: expectedIn(options) }, undefined)
 }
 
 /** Changes members of the metadata and leaves the others as they are. */
 async function changeMetadata(
   { ledger, clients, newId }: MethodParts,
-  { project, name }: Identity,
+  user: Identity,
   stream: string,
   change: StreamMetadata,
 ): Promise<readonly Receipt[]> {
+  const { project, name } = user
   const id = newId()
   for (let tries = 1; ; tries += 1) {
     const present = await ledger.streamMetadata(project, stream)
@@ -77,6 +96,8 @@ async function changeMetadata(
         id,
         actor: name,
         metadata: { ...present?.metadata, ...change },
+        user,
+        operation: 'delete',
       })
     } catch (error) {
       const changed = error instanceof EvidenceError && error.code === 'REVISION_CONFLICT'

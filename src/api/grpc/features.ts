@@ -8,12 +8,15 @@ const serverVersion = '26.1.0'
 
 const streams = 'event_store.client.streams.streams'
 const groups = 'event_store.client.persistent_subscriptions.persistentsubscriptions'
+const records = 'kurrentdb.protocol.v2.streams.streamsservice'
 const supported = [
   ['read', streams, ['position', 'events']],
   ['append', streams, []],
   ['batchappend', streams, ['deadline_duration']],
   ['delete', streams, []],
   ['tombstone', streams, []],
+  ['appendsession', records, []],
+  ['appendrecords', records, []],
   ...[
     'create',
     'update',

@@ -1,3 +1,4 @@
+import * as z from 'zod'
 import type {
   ConsumerStrategy,
   GroupStore,
@@ -6,6 +7,7 @@ import type {
 import type { RecordedEvent } from '../../ledger/event-store.js'
 import type { LedgerView } from '../../runtime/ledger-view.js'
 import type { Log } from '../../runtime/log.js'
+import { targetOf } from './links.js'
 import { groupProgress } from './group-progress.js'
 import { groupReader } from './group-reader.js'
 
@@ -119,7 +121,7 @@ export function runGroup(
         const message = queue[at]
         const consumer = message === undefined ? undefined : choose(message)
         if (message === undefined || consumer === undefined) {
-          if (settings.strategy !== 'Pinned') break
+          if (!isPinned(settings.strategy)) break
           at += 1
           continue
         }
@@ -224,8 +226,8 @@ function consumerChoice(strategy: ConsumerStrategy, consumers: ReadonlySet<Consu
   return ({ event }: Message): Consumer | undefined => {
     const all = [...consumers]
     if (strategy === 'DispatchToSingle') return all.find(hasRoom)
-    if (strategy === 'Pinned') {
-      const pinned = all[hashOf(event.leaf.stream) % Math.max(1, all.length)]
+    if (isPinned(strategy)) {
+      const pinned = all[hashOf(pinOf(strategy, event)) % Math.max(1, all.length)]
       return pinned !== undefined && hasRoom(pinned) ? pinned : undefined
     }
     for (let i = 0; i < all.length; i += 1) {
@@ -238,7 +240,25 @@ function consumerChoice(strategy: ConsumerStrategy, consumers: ReadonlySet<Consu
   }
 }
 
-/** 32-bit FNV-1a: which of the consumers a stream is pinned to. */
+const isPinned = (strategy: ConsumerStrategy): boolean =>
+  strategy === 'Pinned' || strategy === 'PinnedByCorrelation'
+
+/** What has the same of it goes to the same consumer: a correlation that the metadata names, or else the stream. */
+function pinOf(strategy: ConsumerStrategy, event: RecordedEvent): string {
+  const stream = targetOf(event)?.stream ?? event.leaf.stream
+  if (strategy === 'Pinned' || event.metadata === null) return stream
+  try {
+    const metadata: unknown = JSON.parse(Buffer.from(event.metadata.bytes).toString('utf8'))
+    return Correlated.safeParse(metadata).data?.$correlationId ?? stream
+  } catch {
+    // Metadata of clients need not be JSON.
+    return stream
+  }
+}
+
+const Correlated = z.looseObject({ $correlationId: z.string() })
+
+/** 32-bit FNV-1a: which of the consumers something is pinned to. */
 function hashOf(name: string): number {
   let hash = 0x811c9dc5
   for (let at = 0; at < name.length; at += 1)

@@ -1,15 +1,15 @@
 import type { GroupStore } from '../../contracts/subscription-group.js'
 import type { RecordWriter, ClientWriter } from '../../ledger/writers.js'
-import type { Identities, Identity } from '../../runtime/identities.js'
+import type { Identities } from '../../runtime/identities.js'
 import type { LedgerView } from '../../runtime/ledger-view.js'
 import type { Log } from '../../runtime/log.js'
-import type { Callers } from './caller.js'
+import type { Callers, OtherCallers } from './caller.js'
 
 /**
  * Everything the gRPC server is handed. As over HTTP, none of it can append an event that tells of a side
  * effect: the ledger comes as a view, and the two writers refuse every contract that is not theirs (law 3).
  */
-export interface GrpcParts {
+export interface GrpcParts extends OtherCallers {
   readonly ledger: LedgerView
   readonly identities: Identities
   readonly recorder: RecordWriter
@@ -19,8 +19,6 @@ export interface GrpcParts {
   readonly now: () => number
   readonly newId: () => string
   readonly log: Log
-  /** Whose rights a call without credentials has; absent = such calls are refused. */
-  readonly nameless?: () => Promise<Identity>
 }
 
 export interface MethodParts extends GrpcParts {

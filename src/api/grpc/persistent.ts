@@ -1,6 +1,8 @@
 import { EvidenceError } from '../../contracts/errors.js'
 import type { Identity } from '../../runtime/identities.js'
 import { recorders } from '../access.js'
+import { requireReading } from '../streams.js'
+import { userNameIn } from './caller.js'
 import {
   ConsumeRequest,
   type ConsumeRequest as Request,
@@ -17,11 +19,12 @@ import type { Consumer, Group, Message, NackAction } from './group.js'
 import { infoOf } from './group-info.js'
 import { groupNameIn, groupNameInOptions, groupOf } from './group-settings.js'
 import { groupDropped, groupFull, groupMissing, type Groups } from './groups.js'
+import { answering } from './links.js'
 import { Empty } from './messages.js'
 import type { MethodParts } from './parts.js'
 import { requireNotEnded } from './read.js'
 import { bidi, type Call, type Method, type Send, unary } from './rpc.js'
-import { recordedMessage, streamIn, uuidIn, wantsStructured } from './stored-messages.js'
+import { streamIn, uuidIn, wantsStructured } from './stored-messages.js'
 import type { MessageType } from '../../contracts/protobuf.js'
 
 const path = (method: string) =>
@@ -114,24 +117,25 @@ async function consume(
 
   const join = async (options: NonNullable<Request['options']>) => {
     const name = groupNameIn(caller.project, options)
-    if (name.stream !== null) await requireNotEnded(parts.ledger, name.project, name.stream)
+    if (name.stream !== null) {
+      await requireReading(parts.ledger, caller, name.stream)
+      await requireNotEnded(parts.ledger, name.project, name.stream)
+    }
     const group = await groups.get(name)
     const { maxSubscriberCount } = group.state.settings
     if (maxSubscriberCount > 0 && group.consumers.size >= maxSubscriberCount) throw groupFull(name)
-    const structured = wantsStructured(options.uuidOption)
+    const answer = answering(parts.ledger, caller, {
+      structured: wantsStructured(options.uuidOption),
+      resolveLinks: group.state.settings.resolveLinks,
+    })
     const consumer = consumerOf(caller, call, options, {
       deliver({ event, retryCount }: Message) {
         // At most `bufferSize` of them wait here: the group gives no more.
         sending = sending
-          .then(() =>
-            send({
-              event: {
-                event: recordedMessage(event, structured),
-                commit: event.position,
-                retryCount,
-              },
-            }),
-          )
+          .then(async () => {
+            const shown = await answer(event)
+            return send({ event: { ...shown.event, retryCount } })
+          })
           .catch(fail)
       },
       drop: () => fail(groupDropped(name)),
@@ -180,7 +184,7 @@ const consumerOf = (
   { bufferSize = 10 }: NonNullable<Request['options']>,
   how: Pick<Consumer, 'deliver' | 'drop'>,
 ): Consumer => ({
-  username: name,
+  username: userNameIn(metadata) ?? name,
   connectionName: metadata.get('connection-name')[0]?.toString() ?? '',
   from: peer,
   bufferSize: Math.min(Math.max(bufferSize, 1), bufferSizeMax),

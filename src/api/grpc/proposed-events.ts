@@ -4,17 +4,18 @@ import { EvidenceError } from '../../contracts/errors.js'
 import { categoryOf, isReserved } from '../../contracts/identifiers.js'
 import { batchEventsMax, type ExpectedRevision, type Receipt } from '../../ledger/event-store.js'
 import { checkStream } from '../../ledger/stream-name.js'
+import type { ClientAppend } from '../../ledger/writers.js'
 import type { Identity } from '../../runtime/identities.js'
 import { isJsonType } from '../../runtime/event-view.js'
 import { contractFor } from '../evidence-contract.js'
 import { readJson } from '../json-body.js'
 import type { MethodParts } from './parts.js'
-import { ProtocolError } from './status.js'
+import { appendBytesMax, appendTooLarge, ProtocolError } from './status.js'
 import type { ExpectedRevisionOptions, ProposedMessage } from './stream-messages.js'
 import { uuidIn } from './stored-messages.js'
 
-/** Bytes that one append may carry; it is told to clients as the maximum append size. */
-export const appendBytesMax = 32 * 1024 * 1024
+/** What is read, and thrown away, of an append that is too large before its client is interrupted. */
+const discardedBytesMax = 512 * 1024 * 1024
 
 export interface ProposedEvent {
   readonly id: string
@@ -37,26 +38,30 @@ export interface Appended {
   readonly position: number | undefined
 }
 
-export const tooLarge = (): ProtocolError =>
-  new ProtocolError(
-    status.INVALID_ARGUMENT,
-    'maximum-append-size-exceeded',
-    `an append takes at most ${batchEventsMax} events and ${appendBytesMax} bytes`,
-    { 'maximum-append-size': String(appendBytesMax) },
-  )
-
-/** Gathers the events of one append as they arrive and refuses what is too much, before it is held. */
+/**
+ * Gathers the events of one append as they arrive. Of what is too much nothing is held; it is refused when the
+ * client has said all of it, because clients that are interrupted while they write tell their users of that
+ * instead of the reason.
+ */
 export function gatherEvents() {
   const events: ProposedEvent[] = []
   let bytes = 0
+  let tooMuch = false
   return {
     events: events as readonly ProposedEvent[],
-    bytes: () => bytes,
+    /** Bytes that are held. */
+    bytes: () => (tooMuch ? 0 : bytes),
     add(message: ProposedMessage) {
       const event = proposedEvent(message)
       bytes += event.data.length + event.metadata.length
-      if (events.length >= batchEventsMax || bytes > appendBytesMax) throw tooLarge()
-      events.push(event)
+      tooMuch ||= events.length >= batchEventsMax || bytes > appendBytesMax
+      if (bytes > discardedBytesMax) throw appendTooLarge()
+      if (tooMuch) events.length = 0
+      else events.push(event)
+    },
+    /** @throws ProtocolError maximum-append-size-exceeded. */
+    requireAll() {
+      if (tooMuch) throw appendTooLarge()
     },
   }
 }
@@ -117,15 +122,20 @@ export async function appendProposed(
 
 const appendClient = (
   { clients }: MethodParts,
-  { project, name }: Identity,
+  user: Identity,
+  append: ProposedAppend,
+): Promise<readonly Receipt[]> => clients.appendClient(clientAppend(user, append))
+
+export const clientAppend = (
+  user: Identity,
   { stream, expected, events }: ProposedAppend,
-): Promise<readonly Receipt[]> =>
-  clients.appendClient({
-    project,
-    stream,
-    expected,
-    events: events.map((event) => ({ ...event, actor: name })),
-  })
+): ClientAppend => ({
+  project: user.project,
+  stream,
+  expected,
+  events: events.map((event) => ({ ...event, actor: user.name })),
+  user,
+})
 
 async function recordFacts(
   { recorder }: MethodParts,
@@ -160,19 +170,44 @@ async function beyondHidden(
 ): Promise<ProposedAppend> {
   const { stream, expected } = append
   if (expected !== 'none' && expected !== 'exists') return append
-  const shown = await ledger.lastRevision(project, stream)
-  if (shown !== undefined) return append
-  const hidden = await ledger.lastRevision(project, stream, true)
-  if (hidden === undefined || (await isRepeated(ledger, append))) return append
+  const { last, counted } = await lastRevisionOf(ledger, project, stream)
+  if (last === undefined || counted !== undefined || (await isRepeated(ledger, append)))
+    return append
   if (expected === 'exists') throw conflictOf(project, append, undefined)
-  return { ...append, expected: hidden }
+  return { ...append, expected: last }
 }
 
-/** Ids come before the expected revision: the ledger answers those that it knows. */
-const isRepeated = async (ledger: MethodParts['ledger'], { events }: ProposedAppend) =>
-  events[0] !== undefined && (await ledger.find(events[0].id)) !== undefined
+/**
+ * The last revision of a stream, and the one that its clients count: none when it was deleted. What is hidden for
+ * its age or number is counted on.
+ */
+export async function lastRevisionOf(
+  ledger: MethodParts['ledger'],
+  project: string,
+  stream: string,
+): Promise<{ readonly last: number | undefined; readonly counted: number | undefined }> {
+  const shown = await ledger.lastRevision(project, stream)
+  if (shown !== undefined) return { last: shown, counted: shown }
+  const last = await ledger.lastRevision(project, stream, true)
+  if (last === undefined) return { last, counted: undefined }
+  const { $tb = 0 } = (await ledger.streamMetadata(project, stream))?.metadata ?? {}
+  return { last, counted: $tb > last ? undefined : last }
+}
 
-const conflictOf = (
+/** Whether a stream whose last revision is this one stands as expected. */
+export const isAsExpected = (expected: ExpectedRevision, revision: number | undefined): boolean =>
+  expected === 'any' ||
+  (expected === 'none' && revision === undefined) ||
+  (expected === 'exists' && revision !== undefined) ||
+  expected === revision
+
+/** Ids come before the expected revision: the ledger answers those that it knows. */
+export const isRepeated = async (
+  ledger: MethodParts['ledger'],
+  { events }: Pick<ProposedAppend, 'events'>,
+) => events[0] !== undefined && (await ledger.find(events[0].id)) !== undefined
+
+export const conflictOf = (
   project: string,
   { stream, expected }: Pick<ProposedAppend, 'stream' | 'expected'>,
   actual: number | undefined,
@@ -187,14 +222,9 @@ export async function requireRevision(
   project: string,
   { stream, expected }: Pick<ProposedAppend, 'stream' | 'expected'>,
 ): Promise<number | undefined> {
-  const revision = await ledger.lastRevision(project, stream)
-  const fits =
-    expected === 'any' ||
-    (expected === 'none' && revision === undefined) ||
-    (expected === 'exists' && revision !== undefined) ||
-    expected === revision
-  if (!fits) throw conflictOf(project, { stream, expected }, revision)
-  return revision
+  const { counted } = await lastRevisionOf(ledger, project, stream)
+  if (isAsExpected(expected, counted)) return counted
+  throw conflictOf(project, { stream, expected }, counted)
 }
 
 /** An append of no events asks only whether the stream is as expected. */

@@ -1,5 +1,8 @@
 import { EvidenceError } from '../../contracts/errors.js'
 import type { RecordedEvent } from '../../ledger/event-store.js'
+import type { Identity } from '../../runtime/identities.js'
+import { requireReading } from '../streams.js'
+import { answering } from './links.js'
 import { type NameFilter, nameFilter } from './name-filter.js'
 import type { MethodParts } from './parts.js'
 import { type Method, type Send, serverStream } from './rpc.js'
@@ -10,13 +13,7 @@ import {
   ReadResponse,
   type ReadResponse as Response,
 } from './stream-messages.js'
-import {
-  eventResponse,
-  firstTold,
-  identifierOf,
-  streamIn,
-  wantsStructured,
-} from './stored-messages.js'
+import { firstTold, identifierOf, streamIn, wantsStructured } from './stored-messages.js'
 import { followAll, followStream } from './subscribe.js'
 
 const backwards = 1
@@ -41,28 +38,36 @@ export const reading = (parts: MethodParts): Method =>
         return follow(parts, caller, options, call, send)
       }
       return stream === undefined
-        ? readAll(parts, caller.project, options, send)
-        : readStream(parts, caller.project, options, send)
+        ? readAll(parts, caller, options, send)
+        : readStream(parts, caller, options, send)
     },
   )
 
 async function sendAll(
+  parts: MethodParts,
+  caller: Identity,
   events: AsyncIterable<RecordedEvent>,
   options: ReadOptions,
   send: Send<Response>,
 ): Promise<void> {
-  const structured = wantsStructured(options.uuidOption)
-  for await (const event of events) await send(eventResponse(event, structured))
+  const answer = answering(parts.ledger, caller, {
+    structured: wantsStructured(options.uuidOption),
+    resolveLinks: options.resolveLinks ?? false,
+  })
+  for await (const event of events) await send(await answer(event))
 }
 
 async function readStream(
-  { ledger }: MethodParts,
-  project: string,
+  parts: MethodParts,
+  caller: Identity,
   options: ReadOptions,
   send: Send<Response>,
 ): Promise<void> {
+  const { ledger } = parts
+  const { project } = caller
   const { streamIdentifier, revision, end } = options.stream ?? {}
   const stream = streamIn(streamIdentifier)
+  await requireReading(ledger, caller, stream)
   const last = await ledger.lastRevision(project, stream)
   if (last === undefined) {
     await requireNotEnded(ledger, project, stream)
@@ -86,7 +91,7 @@ async function readStream(
           max: Math.min(max, Math.max(0, Math.min(asked.from ?? last, last) - first + 1)),
         }),
   })
-  await sendAll(events, options, send)
+  await sendAll(parts, caller, events, options, send)
 }
 
 /** @throws ProtocolError stream-deleted when the stream was ended for good. */
@@ -104,11 +109,13 @@ const fromStart = ({ direction, stream }: ReadOptions): { readonly from?: number
   direction === backwards && stream?.start !== undefined ? { from: 0 } : {}
 
 async function readAll(
-  { ledger }: MethodParts,
-  project: string,
+  parts: MethodParts,
+  caller: Identity,
   options: ReadOptions,
   send: Send<Response>,
 ): Promise<void> {
+  const { ledger } = parts
+  const { project } = caller
   const { position, start, end } = options.all ?? {}
   const isBackwards = options.direction === backwards
   if (isBackwards ? start !== undefined : end !== undefined) return
@@ -124,7 +131,8 @@ async function readAll(
     ...from,
     ...(filter === undefined ? { max } : {}),
   })
-  await sendAll(filter === undefined ? events : wanted(events, filter, max), options, send)
+  const chosen = filter === undefined ? events : wanted(events, filter, max)
+  await sendAll(parts, caller, chosen, options, send)
 }
 
 async function* wanted(

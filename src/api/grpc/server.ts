@@ -2,6 +2,7 @@ import { createServer, type Server as SocketServer, type Socket } from 'node:net
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { EvidenceError } from '../../contracts/errors.js'
 import { appending } from './append.js'
+import { appendingRecords } from './append-records.js'
 import { batchAppending } from './batch-append.js'
 import { createCallers } from './caller.js'
 import { deleting } from './delete.js'
@@ -41,7 +42,7 @@ export interface GrpcServer {
  * @throws EvidenceError ADDRESS_IN_USE.
  */
 export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Promise<GrpcServer> {
-  const callers = createCallers(parts.identities, parts.nameless)
+  const callers = createCallers(parts.identities, parts)
   const server = new Server({
     'grpc.max_receive_message_length': messageBytesMax,
     'grpc.max_send_message_length': -1,
@@ -112,6 +113,7 @@ const methods = (
   reading(parts),
   appending(parts),
   batchAppending(parts),
+  ...appendingRecords(parts),
   ...deleting(parts),
 ]
 

@@ -1,5 +1,7 @@
 import { Metadata, type ServerErrorResponse, status } from '@grpc/grpc-js'
 import { EvidenceError, type ErrorKind } from '../../contracts/errors.js'
+import { batchEventsMax } from '../../ledger/event-store.js'
+import { RpcStatus } from './messages.js'
 
 /** What a call ends with: the code, and trailers that the clients of EventStoreDB know. */
 export type CallStatus = ServerErrorResponse & { readonly code: status; readonly details: string }
@@ -16,6 +18,32 @@ export class ProtocolError extends Error {
     super(message, options)
     this.name = `ProtocolError [${exception}]`
   }
+}
+
+/** Bytes that one append may carry; it is told to clients as the maximum append size. */
+export const appendBytesMax = 32 * 1024 * 1024
+
+/** An error in the words of the second version of the protocol: it carries a message of its own. */
+export class DetailedError extends Error {
+  constructor(
+    readonly code: status,
+    /** Its name within `kurrentdb.protocol.v2.streams.errors`. */
+    readonly type: string,
+    readonly value: Uint8Array,
+    message: string,
+  ) {
+    super(message)
+    this.name = `DetailedError [${type}]`
+  }
+}
+
+const detailsTrailer = 'grpc-status-details-bin'
+
+function withDetails({ code, type, value, message }: DetailedError): CallStatus {
+  const metadata = new Metadata()
+  const typeUrl = `type.googleapis.com/kurrentdb.protocol.v2.streams.errors.${type}`
+  metadata.set(detailsTrailer, RpcStatus.encode({ code, message, details: { typeUrl, value } }))
+  return withMessage(code, message, metadata)
 }
 
 const codeOf: Record<ErrorKind, status> = {
@@ -51,6 +79,7 @@ export function statusOf(error: unknown): CallStatus {
     const { code, message, exception, trailers } = error
     return withMessage(code, message, trailersOf({ exception, ...trailers }))
   }
+  if (error instanceof DetailedError) return withDetails(error)
   if (error instanceof EvidenceError) {
     const conflict = conflictStatus(error)
     if (conflict !== undefined) return statusOf(conflict)
@@ -71,6 +100,7 @@ export function statusOf(error: unknown): CallStatus {
 function conflictStatus({ code, message, details }: EvidenceError): ProtocolError | undefined {
   const stream = typeof details['stream'] === 'string' ? details['stream'] : ''
   if (code === 'STREAM_DELETED') return streamDeleted(stream)
+  if (code === 'EVENT_TOO_LARGE') return appendTooLarge(message)
   if (code !== 'REVISION_CONFLICT') return undefined
   const { expected, actual } = details
   const [wanted, met] = [revisionText(expected), revisionText(actual)]
@@ -98,6 +128,13 @@ const withMessage = (code: status, details: string, metadata: Metadata): CallSta
 
 export const accessDenied = (message: string): ProtocolError =>
   new ProtocolError(status.PERMISSION_DENIED, 'access-denied', message)
+
+export const appendTooLarge = (
+  message = `an append takes at most ${batchEventsMax} events and ${appendBytesMax} bytes`,
+): ProtocolError =>
+  new ProtocolError(status.INVALID_ARGUMENT, 'maximum-append-size-exceeded', message, {
+    'maximum-append-size': String(appendBytesMax),
+  })
 
 export const streamDeleted = (stream: string): ProtocolError =>
   new ProtocolError(

@@ -2,6 +2,7 @@ import { categoryOf } from '../../contracts/identifiers.js'
 import type { RecordedEvent } from '../../ledger/event-store.js'
 import { EvidenceError } from '../../contracts/errors.js'
 import { isMetadataStream } from '../../ledger/stream-name.js'
+import type { Resolved } from './links.js'
 import { type RecordedMessage, type StreamIdentifier, type Uuid } from './messages.js'
 import type { ReadResponse, ReadOptions } from './stream-messages.js'
 
@@ -99,6 +100,15 @@ export function recordedMessage(event: RecordedEvent, structured: boolean): Reco
 
 export const eventResponse = (event: RecordedEvent, structured: boolean): ReadResponse => ({
   event: { event: recordedMessage(event, structured), commit: event.position },
+})
+
+/** A link beside what it leads to; its place is that of the link. */
+export const linkResponse = ({ event, link }: Resolved, structured: boolean): ReadResponse => ({
+  event: {
+    event: event === undefined ? undefined : recordedMessage(event, structured),
+    link: recordedMessage(link, structured),
+    commit: link.position,
+  },
 })
 
 /** The place of an event in `$all`: both of its numbers are the position on the ledger. */

@@ -1,18 +1,13 @@
 import { EvidenceError } from '../../contracts/errors.js'
 import type { RecordedEvent } from '../../ledger/event-store.js'
 import type { Identity } from '../../runtime/identities.js'
+import { requireReading } from '../streams.js'
+import { answering } from './links.js'
 import { nameFilter } from './name-filter.js'
 import type { MethodParts } from './parts.js'
 import type { Call, Send } from './rpc.js'
 import type { ReadOptions, ReadResponse } from './stream-messages.js'
-import {
-  eventResponse,
-  firstTold,
-  nowOf,
-  positionOf,
-  streamIn,
-  wantsStructured,
-} from './stored-messages.js'
+import { firstTold, nowOf, positionOf, streamIn, wantsStructured } from './stored-messages.js'
 
 /** A subscription that was at the head and is so many events behind it again has fallen behind. */
 export const fellBehindEvents = 4_096
@@ -23,13 +18,14 @@ const tokenLookMs = 1_000
 const behind = (place: bigint | number): number =>
   Math.min(Number(place), Number.MAX_SAFE_INTEGER - 1) + 1
 
-/** Looks again, now and then, whether the caller may still read. */
-function stillAllowed({ identities, now }: MethodParts, caller: Identity) {
+/** Looks again, now and then, whether the caller may still read; of one stream, by its access list too. */
+function stillAllowed({ identities, ledger, now }: MethodParts, caller: Identity, stream?: string) {
   let looked = now()
   return async () => {
     if (now() - looked < tokenLookMs) return
     looked = now()
     await identities.byDigest(caller.tokenSha256)
+    if (stream !== undefined) await requireReading(ledger, caller, stream)
   }
 }
 
@@ -46,6 +42,7 @@ function telling(parts: MethodParts, send: Send<ReadResponse>, inStream: boolean
         : { position: positionOf(last.position) }),
   })
   return {
+    isLive: () => live,
     /** Before an event is sent. */
     async before(event: RecordedEvent) {
       if (live && parts.ledger.size() - event.position > fellBehindEvents) {
@@ -76,7 +73,10 @@ export async function followAll(
   const { ledger, newId, now } = parts
   const { position, end } = options.all ?? {}
   const filter = options.filter === undefined ? undefined : nameFilter(options.filter)
-  const structured = wantsStructured(options.uuidOption)
+  const answer = answering(ledger, caller, {
+    structured: wantsStructured(options.uuidOption),
+    resolveLinks: options.resolveLinks ?? false,
+  })
   const from =
     position?.commit !== undefined ? behind(position.commit) : end === undefined ? 0 : ledger.size()
   const check = stillAllowed(parts, caller)
@@ -94,14 +94,15 @@ export async function followAll(
     signal: call.signal,
   })) {
     if (delivery.kind === 'caught-up') {
-      if (filter !== undefined && considered > 0 && checkpoint >= 0) await sendCheckpoint()
+      // Live, a checkpoint is told by the number of events alone.
+      if (filter !== undefined && considered > 0 && !tell.isLive()) await sendCheckpoint()
       await tell.caughtUp()
       continue
     }
     const { event } = delivery
     await check()
     await tell.before(event)
-    if (filter?.wants(event) !== false) await send(eventResponse(event, structured))
+    if (filter?.wants(event) !== false) await send(await answer(event))
     if (filter === undefined) continue
     considered += 1
     checkpoint = event.position
@@ -122,8 +123,12 @@ export async function followStream(
   const { project } = caller
   const { streamIdentifier, revision, end } = options.stream ?? {}
   const stream = streamIn(streamIdentifier)
-  const structured = wantsStructured(options.uuidOption)
-  const check = stillAllowed(parts, caller)
+  await requireReading(ledger, caller, stream)
+  const answer = answering(ledger, caller, {
+    structured: wantsStructured(options.uuidOption),
+    resolveLinks: options.resolveLinks ?? false,
+  })
+  const check = stillAllowed(parts, caller, stream)
   const tell = telling(parts, send, true)
   // What is committed while the stream is read is either in what is read or behind `head`.
   const head = ledger.size()
@@ -134,7 +139,7 @@ export async function followStream(
     if (Number(event.leaf.revision) < next) return
     await check()
     await tell.before(event)
-    await send(eventResponse(event, structured))
+    await send(await answer(event))
     next = Number(event.leaf.revision) + 1
   }
   await send({ confirmation: { subscriptionId: newId() } })

@@ -9,6 +9,7 @@ import {
   type TestGrpc,
 } from '../../support/grpc.js'
 import { collect } from '../../support/ledger.js'
+import { batchEventsMax } from '../../../src/ledger/event-store.js'
 
 /** What an official client does with streams. Each of them runs this against the real server. */
 export function streamsOfClient(t: Test, lib: LoadedClient): void {
@@ -214,18 +215,22 @@ function expectingRevisions(t: Test, lib: LoadedClient): void {
     t.equal(grpc.ledger.size(), before)
   })
 
-  void t.test('what is too much is refused before it is held', async (t) => {
+  void t.test('as many events as there may be go together, and one more do not', async (t) => {
     const { grpc, client, credentials } = await openWithClient(t, lib)
     const { some } = eventsOf(lib)
-    const many = some(40_000)
-    const before = grpc.ledger.size()
+    const deadline = 60_000
 
-    for (const how of [{}, { credentials }]) {
-      const error = await failureOf(client.appendToStream('order-1', many, how))
+    for (const how of [{ deadline }, { deadline, credentials }]) {
+      const before = grpc.ledger.size()
+      const error = await failureOf(client.appendToStream('order-1', some(batchEventsMax + 1), how))
       t.ok(error instanceof lib.MaxAppendSizeExceededError, String(error))
+      t.match(error, { maxAppendSize: Number })
+      t.equal(grpc.ledger.size(), before)
     }
-
-    t.equal(grpc.ledger.size(), before)
+    const { nextExpectedRevision } = await client.appendToStream('order-1', some(batchEventsMax), {
+      deadline,
+    })
+    t.equal(nextExpectedRevision, BigInt(batchEventsMax - 1))
   })
 }
 

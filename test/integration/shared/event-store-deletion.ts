@@ -58,6 +58,9 @@ export function deletionByClient(t: Test, lib: LoadedClient): void {
       await isA(t, client.deleteStream('order-1', expecting(revision)), wrong, conflict)
       await isA(t, client.tombstoneStream('order-1', expecting(revision)), wrong, conflict)
     }
+    await isA(t, client.deleteStream('nowhere'), lib.WrongExpectedVersionError, {
+      streamName: 'nowhere',
+    })
     await client.setStreamMetadata('only-metadata', { cacheControl: 10 })
     await client.deleteStream('only-metadata', expecting(NO_STREAM))
 

@@ -22,6 +22,7 @@ export function hidingEvents(t: Test, open: (t: Test) => Promise<EventStore & Pr
         id: randomUUID(),
         actor: 'ada',
         metadata,
+        user: { name: 'ada', access: ['proposer'] },
       })
     const revisions = async (read: Partial<StreamRead> = {}) =>
       (await collect(store.readStream({ ...order, ...read }))).map(({ leaf }) =>
