@@ -3,15 +3,14 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import * as z from 'zod'
 import { EvidenceError } from '../contracts/errors.js'
-import type { LiveEvent } from '../contracts/http.js'
 import { AssetId, Uuid } from '../contracts/identifiers.js'
 import { LeafName } from '../contracts/leaf.js'
-import { liveEvent } from '../runtime/event-view.js'
+import { createLiveFeed } from '../runtime/live-feed.js'
 import { principalOf } from './access.js'
 import type { ApiCounters } from './metrics.js'
 import type { ApiParts } from './parts.js'
 
-export const liveClientsMax = 256
+export const liveClientsMax = 4_096
 export const heartbeatMs = 15_000
 /** A client that takes nothing for so long is disconnected; it comes back with its Last-Event-ID. */
 export const slowClientMs = 10_000
@@ -54,6 +53,7 @@ export const live =
   ({ ledger }: ApiParts, counters: ApiCounters): FastifyPluginAsyncZod =>
   async (app) => {
     const open = new Set<AbortController>()
+    const feed = createLiveFeed(ledger)
     app.addHook('preClose', async () => {
       for (const ending of open) ending.abort()
     })
@@ -75,10 +75,6 @@ export const live =
         const { proposal, asset, types, from } = request.query
         const header = request.headers['last-event-id']
         const begin = beginningOf(Array.isArray(header) ? header[0] : header, from, ledger.size())
-        const wanted = (event: LiveEvent) =>
-          (proposal === undefined || event.proposal_id === proposal) &&
-          (asset === undefined || event.asset_id === asset)
-
         const ending = new AbortController()
         open.add(ending)
         counters.live(1)
@@ -100,21 +96,13 @@ export const live =
           if (!stream.writableNeedDrain) stream.write(': hb\n\n')
         }, heartbeatMs)
         try {
-          const filter = { project, ...(types === undefined ? {} : { types }) }
-          for await (const delivery of ledger.subscribe({
-            from: begin ?? ledger.size(),
-            filter,
-            signal: ending.signal,
-          })) {
-            if (delivery.kind !== 'event') continue
-            const message = liveEvent(delivery.event)
-            if (wanted(message))
-              await send(
-                stream,
-                `id: ${message.position}\ndata: ${JSON.stringify(message)}\n\n`,
-                ending.signal,
-              )
-          }
+          const wish = { project, proposal, asset, types }
+          for await (const { position, text } of feed.follow(
+            begin ?? ledger.size(),
+            wish,
+            ending.signal,
+          ))
+            await send(stream, `id: ${position}\ndata: ${text}\n\n`, ending.signal)
         } catch (error) {
           if (!ending.signal.aborted) request.log.info({ err: error }, 'live client disconnected')
         } finally {
