@@ -270,6 +270,11 @@ export const errorTable = {
     remedy:
       'Check the address, TLS and that the server runs; then run the command again: it goes on where it stood.',
   },
+  LIVE_TABLE_CONFLICT: {
+    kind: 'conflict',
+    remedy:
+      'Give this ledger a database of its own in FRACTALOPS_LIVE, or drop the tables portal_live_events and portal_live_position: they are written anew.',
+  },
   SERVICE_NOT_RUNNING: {
     kind: 'unavailable',
     remedy: 'Start it with "fractalops up --data DIR", or name a running one with --url.',

@@ -80,6 +80,8 @@ export interface Config {
   /** The witness that runs in this process. */
   readonly witness: (WitnessPlace & { readonly listen: HostPort }) | undefined
   readonly witnessing: Witnessing
+  /** URL of the PostgreSQL that holds a table of live messages; undefined = none does. */
+  readonly live: string | undefined
   /** When the ledger is read again in the background; undefined = never. */
   readonly verifier: VerifierRule | undefined
 }
@@ -111,6 +113,12 @@ const outsideWarehouse = z
 const outsideTemporal = z
   .string()
   .regex(/^[^\s:/]+:[0-9]{1,5}$/, 'must be host:port of a Temporal server')
+const liveTable = z
+  .string()
+  .regex(
+    /^postgres(ql)?:\/\/([^\s:@/]+@)?[^\s@]+$/,
+    'must be postgres://USER@HOST:PORT/DATABASE without a password: that comes from PGPASSWORD or a file that PGPASSFILE names',
+  )
 const originForm = z
   .string()
   .max(128)
@@ -135,6 +143,7 @@ const settings = {
   origin: originForm,
   tiles: z.enum(['public', 'token'], 'must be public or token'),
   interoperability: z.boolean(),
+  live: liveTable,
   witness_listen: hostPort,
   ...ledgerSettings,
   ...witnessSettings,
@@ -158,6 +167,7 @@ const variables: Readonly<Record<string, Name>> = {
   FRACTALOPS_COMPONENTS: 'components',
   FRACTALOPS_ORIGIN: 'origin',
   FRACTALOPS_TILES: 'tiles',
+  FRACTALOPS_LIVE: 'live',
   ...ledgerVariables,
   ...witnessVariables,
   ...verifyVariables,
@@ -240,6 +250,7 @@ function choose(chosen: Settings, cwd: string, problems: string[]): Config {
     origin: chosen.origin,
     tiles: chosen.tiles ?? 'token',
     interoperability: chosen.interoperability ?? false,
+    live: chosen.live,
     witness:
       witness === undefined
         ? undefined

@@ -17,6 +17,7 @@ import { openTemporal, startExecution } from '../compose-execution.js'
 import { startGrpc } from '../compose-grpc.js'
 import { openLedger } from '../compose-ledger.js'
 import { offlineHeads, startSealer } from '../compose-heads.js'
+import { startLiveTable } from '../compose-live.js'
 import { startVerification } from '../compose-verify.js'
 import { startWitness } from '../compose-witness.js'
 import { rotateKey } from '../compose-keys.js'
@@ -44,6 +45,7 @@ import {
   withdrawAddresses,
 } from './data-folder.js'
 import type { Execution } from './execution.js'
+import type { LiveTableFollower } from './live-table.js'
 import type { Log } from './log.js'
 import { verificationHealth } from './verify-health.js'
 import { witnessHealth } from './witness-health.js'
@@ -64,11 +66,12 @@ export interface RunningProduct {
 function createHealth(
   ledger: Ledger,
   parts: {
-    warehouse?: OpenWarehouse
-    projection?: Projection
-    execution?: Execution
-    witnessed?: WitnessedCheckpoints
-    verifier?: LedgerVerifier
+    readonly warehouse: OpenWarehouse | undefined
+    readonly projection: Projection | undefined
+    readonly execution: Execution | undefined
+    readonly witnessed: WitnessedCheckpoints | undefined
+    readonly verifier: LedgerVerifier | undefined
+    readonly liveTable: LiveTableFollower | undefined
   },
 ) {
   return async () => {
@@ -101,6 +104,8 @@ function createHealth(
     if (execution !== undefined) shown.push({ name: 'execution', ...execution.status() })
     const witnesses = parts.witnessed && witnessHealth(parts.witnessed, ledger.checkpoint().size)
     if (witnesses !== undefined) shown.push(witnesses.part)
+    if (parts.liveTable !== undefined)
+      shown.push({ name: 'live table', ...parts.liveTable.status() })
     if (parts.verifier !== undefined) shown.push(verificationHealth(parts.verifier.status(), size))
     return { ready: readOnly === null && witnesses?.ready !== false, parts: shown }
   }
@@ -198,13 +203,9 @@ async function startParts(
       ? undefined
       : startExecution(ledger, domain, temporal, { config, folder, log, closing })
   if (execution === undefined) followAlone(domain, log, closing)
-  const health = createHealth(ledger, {
-    ...(warehouse === undefined ? {} : { warehouse }),
-    ...(projection === undefined ? {} : { projection }),
-    ...(execution === undefined ? {} : { execution }),
-    ...(witnessed === undefined ? {} : { witnessed }),
-    ...(verifier === undefined ? {} : { verifier }),
-  })
+  const liveTable = runs('api') ? startLiveTable(config, domain, io, { log, closing }) : undefined
+  const asked = { warehouse, projection, execution, witnessed, verifier, liveTable }
+  const health = createHealth(ledger, asked)
   const api = runs('api')
     ? await startApi(config, domain, {
         heads,

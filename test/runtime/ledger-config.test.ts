@@ -4,7 +4,7 @@ import t from 'tap'
 import { configFile, loadConfig } from '../../src/runtime/config.js'
 import { temporaryFolder } from '../support/ledger.js'
 
-const load = (env: Record<string, string>, cwd = '/work') => loadConfig({ flags: {}, env, cwd })
+const load = (env: Record<string, string>, cwd = '/srv') => loadConfig({ flags: {}, env, cwd })
 
 t.test('the ledger stands in the data folder unless a cluster is named', async (t) => {
   t.strictSame(load({}).ledger, { kind: 'embedded' })
@@ -17,7 +17,7 @@ t.test('the ledger stands in the data folder unless a cluster is named', async (
     {
       kind: 'cluster',
       connection: 'esdb://one:2113,two:2113?tls=false',
-      credentials: '/work/cluster.login',
+      credentials: '/srv/cluster.login',
       sequencing: 'auto',
     },
   )

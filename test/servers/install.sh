@@ -45,6 +45,7 @@ packages() {
   local missing=0
   browser || missing=1
   strace_program || missing=1
+  ./postgres.sh || missing=1
   return "$missing"
 }
 
