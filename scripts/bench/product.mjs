@@ -8,23 +8,23 @@ import { startServer } from './processes.mjs'
 export const product = (path) => import(pathToFileURL(join(repository, 'dist', path)).href)
 
 /** The built product in a process of its own, ledger and HTTP only; its administrator's token and how it is ended. */
-export async function startProduct(data, flags = []) {
+export async function startProduct(data, { flags = [], node = [], env = {} } = {}) {
   const listen = ['--http', '127.0.0.1:0', '--grpc', '127.0.0.1:0']
   const args = ['up', '--data', data, ...listen, '--components', 'ledger,api']
   const isReady = async () => {
-    const { http } = JSON.parse(readFileSync(join(data, 'addresses.json'), 'utf8'))
+    const { http, grpc } = JSON.parse(readFileSync(join(data, 'addresses.json'), 'utf8'))
     const url = http.startsWith('http') ? http : `http://${http}`
     const ready = await fetch(`${url}/readyz`)
-    return ready.ok ? url : undefined
+    return ready.ok ? { url, grpc } : undefined
   }
-  const { ready: url, stop } = await startServer(
+  const { ready, stop, child } = await startServer(
     process.execPath,
-    [cli, ...args, ...flags],
+    [...node, cli, ...args, ...flags],
     isReady,
-    { signal: 'SIGINT' },
+    { signal: 'SIGINT', env },
   )
   const administrator = readFileSync(join(data, 'admin.token'), 'utf8').trim()
-  return { url, administrator, stop }
+  return { ...ready, administrator, stop, pid: child.pid }
 }
 
 /** A token with these access roles. */

@@ -19,7 +19,7 @@ const settleMs = 1_000
 const lookMs = 20
 
 async function ours(folder) {
-  const served = await startProduct(folder, ['--interoperability'])
+  const served = await startProduct(folder, { flags: ['--interoperability'] })
   const token = await issueToken(served, 'hammer', ['intake'])
   const key = await (await fetch(`${served.url}/v1/checkpoint/key`)).text()
   return { url: served.url, key: key.trim(), token, stop: served.stop }
