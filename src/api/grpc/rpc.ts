@@ -1,17 +1,7 @@
-import { once } from 'node:events'
-import type { Readable } from 'node:stream'
-import {
-  type Metadata,
-  type Server,
-  type ServerDuplexStream,
-  type ServerReadableStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js'
+import { type Metadata, status } from '@grpc/grpc-js'
 import { EvidenceError } from '../../contracts/errors.js'
-import { statusOf } from './status.js'
+import type { Exchange } from './exchange.js'
+import { ProtocolError, statusOf } from './status.js'
 
 /** What a method may know of the call beside its messages. */
 export interface Call {
@@ -34,8 +24,13 @@ export interface CallWatch {
   failed(path: string, error: unknown): void
 }
 
+/** The methods by their paths; each answers one call at a time. */
+export interface MethodTable {
+  register(path: string, serve: (exchange: Exchange) => void): void
+}
+
 /** One method, ready to be served. */
-export type Method = (server: Server, watch: CallWatch) => void
+export type Method = (table: MethodTable, watch: CallWatch) => void
 
 interface Reads<Request> {
   decode(bytes: Uint8Array): Request
@@ -44,173 +39,102 @@ interface Writes<Response> {
   encode(value: Response): Buffer
 }
 
-/** What calls of every kind have. */
-interface AnyCall {
-  readonly metadata: Metadata
-  readonly cancelled: boolean
-  getPeer(): string
-  getHost(): string
-  on(event: 'cancelled', listener: () => void): unknown
-}
-
 /** Runs one call to its end; what it throws becomes the status that the client is answered. */
 async function run(
   path: string,
-  call: AnyCall,
+  exchange: Exchange,
   watch: CallWatch,
   work: (call: Call) => Promise<void>,
-  refuse: (error: ReturnType<typeof statusOf>) => void,
 ): Promise<void> {
   const ending = new AbortController()
   const forget = watch.begin(ending)
-  call.on('cancelled', () => ending.abort())
+  exchange.onGone(() => ending.abort())
+  const { metadata, peer, host } = exchange
   try {
-    await work({
-      metadata: call.metadata,
-      peer: call.getPeer(),
-      host: call.getHost(),
-      signal: ending.signal,
-    })
+    await work({ metadata, peer, host, signal: ending.signal })
+    exchange.finish()
   } catch (error) {
     // Nobody is there to be answered.
-    if (call.cancelled) return
+    if (exchange.gone) return
     const answer = statusOf(ending.signal.aborted ? serverEnds(error) : error)
     if (answer.code === status.INTERNAL) watch.failed(path, error)
-    refuse(answer)
+    exchange.finish(answer)
   } finally {
     forget()
   }
 }
 
 /** Requests are decoded where what is wrong with them can be answered. */
-const asIs = (bytes: Buffer): Buffer => bytes
-
 async function* decoded<Request>(
-  requests: Readable,
+  { requests }: Exchange,
   request: Reads<Request>,
 ): AsyncGenerator<Request> {
-  // Not destroyed when reading stops early: the answer that says why still has to go out.
-  for await (const bytes of requests.iterator({ destroyOnReturn: false }))
-    yield request.decode(bytes as Buffer)
+  for await (const bytes of requests()) yield request.decode(bytes)
+}
+
+/** The one message of a call whose client sends no more than that. */
+async function only<Request>(exchange: Exchange, request: Reads<Request>): Promise<Request> {
+  for await (const one of decoded(exchange, request)) return one
+  throw new ProtocolError(status.INTERNAL, 'message-missing', 'the call has no message')
 }
 
 const serverEnds = (cause: unknown) =>
   new EvidenceError('SERVICE_NOT_RUNNING', 'the server ends', { cause })
 
-export const unary =
-  <Request, Response>(
-    path: string,
-    request: Reads<Request>,
-    response: Writes<Response>,
-    answer: (request: Request, call: Call) => Promise<Response>,
-  ): Method =>
-  (server, watch) => {
-    server.register<Buffer, Response>(
-      path,
-      (call: ServerUnaryCall<Buffer, Response>, reply: sendUnaryData<Response>) => {
-        void run(
-          path,
-          call,
-          watch,
-          async (seen) => reply(null, await answer(request.decode(call.request), seen)),
-          (error) => reply(error),
-        )
-      },
-      (value) => response.encode(value),
-      asIs,
-      'unary',
-    )
-  }
-
-export const clientStream =
-  <Request, Response>(
-    path: string,
-    request: Reads<Request>,
-    response: Writes<Response>,
-    answer: (requests: AsyncIterable<Request>, call: Call) => Promise<Response>,
-  ): Method =>
-  (server, watch) => {
-    server.register<Buffer, Response>(
-      path,
-      (call: ServerReadableStream<Buffer, Response>, reply: sendUnaryData<Response>) => {
-        void run(
-          path,
-          call,
-          watch,
-          async (seen) => reply(null, await answer(decoded(call, request), seen)),
-          (error) => reply(error),
-        )
-      },
-      (value) => response.encode(value),
-      asIs,
-      'clientStream',
-    )
-  }
-
-export const serverStream =
-  <Request, Response>(
-    path: string,
-    request: Reads<Request>,
-    response: Writes<Response>,
-    answer: (request: Request, call: Call, send: Send<Response>) => Promise<void>,
-  ): Method =>
-  (server, watch) => {
-    server.register<Buffer, Response>(
-      path,
-      (call: ServerWritableStream<Buffer, Response>) => {
-        void run(
-          path,
-          call,
-          watch,
-          async (seen) => {
-            await answer(request.decode(call.request), seen, sender(call, seen))
-            call.end()
-          },
-          (error) => call.emit('error', error),
-        )
-      },
-      (value) => response.encode(value),
-      asIs,
-      'serverStream',
-    )
-  }
-
-export const bidi =
-  <Request, Response>(
-    path: string,
-    request: Reads<Request>,
-    response: Writes<Response>,
-    answer: (requests: AsyncIterable<Request>, call: Call, send: Send<Response>) => Promise<void>,
-  ): Method =>
-  (server, watch) => {
-    server.register<Buffer, Response>(
-      path,
-      (call: ServerDuplexStream<Buffer, Response>) => {
-        void run(
-          path,
-          call,
-          watch,
-          async (seen) => {
-            await answer(decoded(call, request), seen, sender(call, seen))
-            call.end()
-          },
-          (error) => call.emit('error', error),
-        )
-      },
-      (value) => response.encode(value),
-      asIs,
-      'bidi',
-    )
-  }
-
-/** Memory stays bounded by what the stream takes before it asks to wait: the client's window decides. */
+/** Memory stays bounded by what may wait for the client: its window decides. */
 const sender =
-  <Response>(
-    call: ServerWritableStream<Buffer, Response> | ServerDuplexStream<Buffer, Response>,
-    { signal }: Call,
-  ): Send<Response> =>
-  async (response) => {
-    signal.throwIfAborted()
-    if (call.write(response)) return
-    await once(call, 'drain', { signal })
-  }
+  <Response>(exchange: Exchange, response: Writes<Response>, { signal }: Call): Send<Response> =>
+  (value) =>
+    signal.aborted
+      ? Promise.reject(signal.reason as Error)
+      : exchange.send(response.encode(value), signal)
+
+const served =
+  (path: string, work: (exchange: Exchange, call: Call) => Promise<void>): Method =>
+  (table, watch) =>
+    table.register(
+      path,
+      (exchange) => void run(path, exchange, watch, (call) => work(exchange, call)),
+    )
+
+export const unary = <Request, Response>(
+  path: string,
+  request: Reads<Request>,
+  response: Writes<Response>,
+  answer: (request: Request, call: Call) => Promise<Response>,
+): Method =>
+  served(path, async (exchange, call) => {
+    const answered = await answer(await only(exchange, request), call)
+    await exchange.send(response.encode(answered), call.signal)
+  })
+
+export const clientStream = <Request, Response>(
+  path: string,
+  request: Reads<Request>,
+  response: Writes<Response>,
+  answer: (requests: AsyncIterable<Request>, call: Call) => Promise<Response>,
+): Method =>
+  served(path, async (exchange, call) => {
+    const answered = await answer(decoded(exchange, request), call)
+    await exchange.send(response.encode(answered), call.signal)
+  })
+
+export const serverStream = <Request, Response>(
+  path: string,
+  request: Reads<Request>,
+  response: Writes<Response>,
+  answer: (request: Request, call: Call, send: Send<Response>) => Promise<void>,
+): Method =>
+  served(path, async (exchange, call) =>
+    answer(await only(exchange, request), call, sender(exchange, response, call)),
+  )
+
+export const bidi = <Request, Response>(
+  path: string,
+  request: Reads<Request>,
+  response: Writes<Response>,
+  answer: (requests: AsyncIterable<Request>, call: Call, send: Send<Response>) => Promise<void>,
+): Method =>
+  served(path, (exchange, call) =>
+    answer(decoded(exchange, request), call, sender(exchange, response, call)),
+  )

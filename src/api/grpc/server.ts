@@ -1,5 +1,4 @@
 import { createServer, type Server as SocketServer, type Socket } from 'node:net'
-import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { EvidenceError } from '../../contracts/errors.js'
 import { appending } from './append.js'
 import { appendingRecords } from './append-records.js'
@@ -8,13 +7,12 @@ import { createCallers } from './caller.js'
 import { deleting } from './delete.js'
 import { features } from './features.js'
 import { openGroups } from './groups.js'
+import { createHttp2Calls } from './http2-calls.js'
 import type { GrpcParts, MethodParts } from './parts.js'
 import { persistent } from './persistent.js'
 import { reading } from './read.js'
 import type { CallWatch, Method } from './rpc.js'
 
-/** The largest event and what a message has around it; clients take as much. */
-const messageBytesMax = 17 * 1024 * 1024
 const connectionsMax = 1_024
 /** A connection that has not said by then what it speaks is ended. */
 const firstByteMs = 10_000
@@ -43,10 +41,7 @@ export interface GrpcServer {
  */
 export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Promise<GrpcServer> {
   const callers = createCallers(parts.identities, parts)
-  const server = new Server({
-    'grpc.max_receive_message_length': messageBytesMax,
-    'grpc.max_send_message_length': -1,
-  })
+  const calls = createHttp2Calls(listen.tls)
   let bound = { host: listen.host, port: listen.port }
   const open = new Set<AbortController>()
   const watch: CallWatch = {
@@ -59,19 +54,7 @@ export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Pro
   const groups = openGroups(parts, parts.groups)
   const served = { ...parts, callers }
   for (const serve of [...methods(served, () => bound), ...persistent(served, groups)])
-    serve(server, watch)
-  const plain = server.createConnectionInjector(ServerCredentials.createInsecure())
-  const secure =
-    listen.tls === undefined
-      ? undefined
-      : server.createConnectionInjector(
-          ServerCredentials.createSsl(null, [
-            {
-              cert_chain: Buffer.from(listen.tls.certificate),
-              private_key: Buffer.from(listen.tls.key),
-            },
-          ]),
-        )
+    serve(calls, watch)
   const sockets = new Set<Socket>()
   const listener = createServer((socket) => {
     sockets.add(socket)
@@ -79,9 +62,9 @@ export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Pro
     socket.on('error', () => socket.destroy())
     socket.setNoDelay(true)
     firstByte(socket, (byte) => {
-      const speaks = byte === tlsHandshakeByte ? secure : plain
-      if (speaks === undefined) socket.destroy()
-      else speaks.injectConnection(socket)
+      if (byte !== tlsHandshakeByte) calls.take(socket)
+      else if (calls.takeSecure === undefined) socket.destroy()
+      else calls.takeSecure(socket)
     })
   })
   listener.maxConnections = connectionsMax
@@ -91,16 +74,12 @@ export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Pro
     const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
     for (const ending of open) ending.abort()
     await groups.end()
-    plain.drain(drainMs)
-    secure?.drain(drainMs)
-    const drained = new Promise<void>((resolve) => server.tryShutdown(() => resolve()))
+    calls.drain()
     const timer = setTimeout(() => {
       for (const socket of sockets) socket.destroy()
     }, drainMs)
     await closed
     clearTimeout(timer)
-    server.forceShutdown()
-    await drained
   }
   return { ...bound, close: () => (closing ??= close()) }
 }
