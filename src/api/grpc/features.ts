@@ -4,7 +4,7 @@ import { type Method, unary } from './rpc.js'
 import { uuidOf } from './stored-messages.js'
 
 /** The version whose behaviour is offered; clients choose by it what they ask for. */
-const serverVersion = '26.1.0'
+export const serverVersion = '26.1.0'
 
 const streams = 'event_store.client.streams.streams'
 const groups = 'event_store.client.persistent_subscriptions.persistentsubscriptions'

@@ -1,6 +1,5 @@
 import {
   constants,
-  createSecureServer,
   createServer,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
@@ -26,18 +25,13 @@ const options: ServerOptions = {
 
 /** gRPC over HTTP/2: connections come in, calls go to their methods. */
 export interface Http2Calls extends MethodTable {
-  /** A connection without TLS. */
+  /** A connection from which TLS was taken off, if it had any. */
   take(socket: Socket): void
-  /** A connection with TLS; undefined when there is no certificate. */
-  readonly takeSecure?: (socket: Socket) => void
   /** No connection takes a new call; each ends with its last one. */
   drain(): void
 }
 
-export function createHttp2Calls(tls?: {
-  readonly certificate: Uint8Array
-  readonly key: Uint8Array
-}): Http2Calls {
+export function createHttp2Calls(): Http2Calls {
   const methods = new Map<string, (exchange: Exchange) => void>()
   const sessions = new Set<ServerHttp2Session>()
   const answer = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
@@ -58,25 +52,12 @@ export function createHttp2Calls(tls?: {
     // A connection that fails ends its calls, which are told.
     session.on('error', () => session.destroy())
   }
-  const plain = createServer(options)
-  const secure =
-    tls === undefined
-      ? undefined
-      : createSecureServer({
-          ...options,
-          cert: Buffer.from(tls.certificate),
-          key: Buffer.from(tls.key),
-        })
-  for (const server of [plain, ...(secure === undefined ? [] : [secure])]) {
-    server.on('session', watch)
-    server.on('stream', answer)
-  }
+  const server = createServer(options)
+  server.on('session', watch)
+  server.on('stream', answer)
   return {
     register: (path, serve) => methods.set(path, serve),
-    take: (socket) => plain.emit('connection', socket),
-    ...(secure === undefined
-      ? {}
-      : { takeSecure: (socket: Socket) => secure.emit('connection', socket) }),
+    take: (socket) => server.emit('connection', socket),
     drain() {
       for (const session of sessions) session.close()
     },

@@ -64,17 +64,41 @@ async function run(
   }
 }
 
-/** Requests are decoded where what is wrong with them can be answered. */
+/**
+ * The requests of a call, until its client has said all of them; ends with an error when the server does. They are
+ * decoded where what is wrong with them can be answered.
+ */
 async function* decoded<Request>(
   { requests }: Exchange,
   request: Reads<Request>,
+  { signal }: Call,
 ): AsyncGenerator<Request> {
-  for await (const bytes of requests()) yield request.decode(bytes)
+  const messages = requests()[Symbol.asyncIterator]()
+  let interrupt = (_cause: Error): void => undefined
+  const end = () => interrupt(serverEnds(signal.reason))
+  signal.addEventListener('abort', end)
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      const next = await new Promise<IteratorResult<Buffer>>((resolve, reject) => {
+        interrupt = reject
+        messages.next().then(resolve, reject)
+      })
+      if (next.done === true) return
+      yield request.decode(next.value)
+    }
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
 }
 
 /** The one message of a call whose client sends no more than that. */
-async function only<Request>(exchange: Exchange, request: Reads<Request>): Promise<Request> {
-  for await (const one of decoded(exchange, request)) return one
+async function only<Request>(
+  exchange: Exchange,
+  request: Reads<Request>,
+  call: Call,
+): Promise<Request> {
+  for await (const one of decoded(exchange, request, call)) return one
   throw new ProtocolError(status.INTERNAL, 'message-missing', 'the call has no message')
 }
 
@@ -104,7 +128,7 @@ export const unary = <Request, Response>(
   answer: (request: Request, call: Call) => Promise<Response>,
 ): Method =>
   served(path, async (exchange, call) => {
-    const answered = await answer(await only(exchange, request), call)
+    const answered = await answer(await only(exchange, request, call), call)
     await exchange.send(response.encode(answered), call.signal)
   })
 
@@ -115,7 +139,7 @@ export const clientStream = <Request, Response>(
   answer: (requests: AsyncIterable<Request>, call: Call) => Promise<Response>,
 ): Method =>
   served(path, async (exchange, call) => {
-    const answered = await answer(decoded(exchange, request), call)
+    const answered = await answer(decoded(exchange, request, call), call)
     await exchange.send(response.encode(answered), call.signal)
   })
 
@@ -126,7 +150,7 @@ export const serverStream = <Request, Response>(
   answer: (request: Request, call: Call, send: Send<Response>) => Promise<void>,
 ): Method =>
   served(path, async (exchange, call) =>
-    answer(await only(exchange, request), call, sender(exchange, response, call)),
+    answer(await only(exchange, request, call), call, sender(exchange, response, call)),
   )
 
 export const bidi = <Request, Response>(
@@ -136,5 +160,5 @@ export const bidi = <Request, Response>(
   answer: (requests: AsyncIterable<Request>, call: Call, send: Send<Response>) => Promise<void>,
 ): Method =>
   served(path, (exchange, call) =>
-    answer(decoded(exchange, request), call, sender(exchange, response, call)),
+    answer(decoded(exchange, request, call), call, sender(exchange, response, call)),
   )

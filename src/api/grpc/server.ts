@@ -1,24 +1,22 @@
-import { createServer, type Server as SocketServer, type Socket } from 'node:net'
+import type { Server as SocketServer } from 'node:net'
 import { EvidenceError } from '../../contracts/errors.js'
 import { appending } from './append.js'
 import { appendingRecords } from './append-records.js'
 import { batchAppending } from './batch-append.js'
 import { createCallers } from './caller.js'
 import { deleting } from './delete.js'
+import { takeConnections } from './connections.js'
 import { features } from './features.js'
 import { openGroups } from './groups.js'
+import { httpRequests } from './http.js'
 import { createHttp2Calls } from './http2-calls.js'
 import type { GrpcParts, MethodParts } from './parts.js'
 import { persistent } from './persistent.js'
 import { reading } from './read.js'
 import type { CallWatch, Method } from './rpc.js'
 
-const connectionsMax = 1_024
-/** A connection that has not said by then what it speaks is ended. */
-const firstByteMs = 10_000
 /** How long calls may take to end when the server does. */
 const drainMs = 1_000
-const tlsHandshakeByte = 0x16
 
 export interface GrpcListen {
   readonly host: string
@@ -34,14 +32,13 @@ export interface GrpcServer {
 }
 
 /**
- * Serves the protocol of EventStoreDB. One port takes connections with TLS and without: their first byte
- * tells them apart.
+ * Serves the protocol of EventStoreDB, and the few requests that its clients send over HTTP/1, on one port.
  *
  * @throws EvidenceError ADDRESS_IN_USE.
  */
 export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Promise<GrpcServer> {
   const callers = createCallers(parts.identities, parts)
-  const calls = createHttp2Calls(listen.tls)
+  const calls = createHttp2Calls()
   let bound = { host: listen.host, port: listen.port }
   const open = new Set<AbortController>()
   const watch: CallWatch = {
@@ -55,19 +52,13 @@ export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Pro
   const served = { ...parts, callers }
   for (const serve of [...methods(served, () => bound), ...persistent(served, groups)])
     serve(calls, watch)
-  const sockets = new Set<Socket>()
-  const listener = createServer((socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-    socket.on('error', () => socket.destroy())
-    socket.setNoDelay(true)
-    firstByte(socket, (byte) => {
-      if (byte !== tlsHandshakeByte) calls.take(socket)
-      else if (calls.takeSecure === undefined) socket.destroy()
-      else calls.takeSecure(socket)
-    })
+  // TLS is taken off before: then HTTP/1 can be told from what gRPC speaks.
+  const connections = takeConnections({
+    tls: listen.tls,
+    http2: (socket) => calls.take(socket),
+    http1: httpRequests(served, () => bound),
   })
-  listener.maxConnections = connectionsMax
+  const { listener } = connections
   bound = await bind(listener, bound)
   let closing: Promise<void> | undefined
   const close = async () => {
@@ -75,9 +66,7 @@ export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Pro
     for (const ending of open) ending.abort()
     await groups.end()
     calls.drain()
-    const timer = setTimeout(() => {
-      for (const socket of sockets) socket.destroy()
-    }, drainMs)
+    const timer = setTimeout(() => connections.destroy(), drainMs)
     await closed
     clearTimeout(timer)
   }
@@ -95,23 +84,6 @@ const methods = (
   ...appendingRecords(parts),
   ...deleting(parts),
 ]
-
-/** Looks at the first byte of a connection and leaves it there. */
-function firstByte(socket: Socket, then: (byte: number) => void): void {
-  const timer = setTimeout(() => socket.destroy(), firstByteMs)
-  socket.once('close', () => clearTimeout(timer))
-  const look = () => {
-    const chunk = socket.read() as Buffer | null
-    if (chunk === null) {
-      socket.once('readable', look)
-      return
-    }
-    clearTimeout(timer)
-    socket.unshift(chunk)
-    then(chunk[0] ?? 0)
-  }
-  socket.once('readable', look)
-}
 
 function bind(
   listener: SocketServer,
