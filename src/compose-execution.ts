@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { createProcessController } from './assets/adapters/process.js'
-import type { Domain, ServiceIo } from './compose.js'
+import type { FactChecks } from './api/parts.js'
+import type { Domain, Projection, ServiceIo } from './compose.js'
 import type { Ledger } from './ledger/ledger.js'
 import { startTemporalServer, type TemporalServer } from './runtime/adapters/temporal-server.js'
 import {
@@ -12,8 +13,9 @@ import { observeChanges } from './runtime/asset-observer.js'
 import type { Closing } from './runtime/closing.js'
 import type { Component, Config } from './runtime/config.js'
 import type { DataFolder } from './runtime/data-folder.js'
-import { createExecution, type Execution } from './runtime/execution.js'
+import { createExecution } from './runtime/execution.js'
 import { createExecutionActivities } from './runtime/execution-activities.js'
+import { createFactActivities } from './runtime/fact-activities.js'
 import { createLedgerActivities } from './runtime/ledger-activities.js'
 import type { Log } from './runtime/log.js'
 import { createOpenProposals, type OpenProposals } from './runtime/open-proposals.js'
@@ -56,9 +58,15 @@ export function startExecution(
   ledger: Ledger,
   domain: Domain,
   temporal: OpenTemporal,
-  parts: { config: Config; folder: DataFolder; log: Log; closing: Closing },
-): Execution {
-  const { config, folder, log, closing } = parts
+  parts: {
+    config: Config
+    folder: DataFolder
+    log: Log
+    closing: Closing
+    projection?: Projection | undefined
+  },
+) {
+  const { config, folder, log, closing, projection } = parts
   const { view, desk, assets, now } = domain
   const runs = (component: Component) => config.components.includes(component)
   const originHash = createHash('sha256').update(ledger.origin).digest('hex').slice(0, 16)
@@ -94,6 +102,9 @@ export function startExecution(
   })
   execution.start({
     ...(runs('worker') ? { ledger: ledgerActivities(domain, { open, starter, control }) } : {}),
+    ...(runs('worker') && projection !== undefined
+      ? { facts: createFactActivities({ reader: view, facts: projection }) }
+      : {}),
     ...(runs('execution-runtime')
       ? { execution: createExecutionActivities({ reader: view, control, now }) }
       : {}),
@@ -109,8 +120,17 @@ export function startExecution(
   closing.add('asset control', () => control.close())
   closing.add('execution', () => execution.close())
   closing.add('followers', () => Promise.all([follower.close(), observer.close()]))
-  return execution
+  return { execution, factChecks: runs('worker') ? factChecksOf(starter, projection) : undefined }
 }
+
+const factChecksOf = (
+  starter: WorkflowStarter,
+  projection: Projection | undefined,
+): FactChecks | undefined =>
+  projection && {
+    request: (id, wish) => starter.startFactCheck(id, wish),
+    running: projection.checking,
+  }
 
 const ledgerActivities = (
   { view, desk, decider, workers, now }: Domain,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import type { ApiParts, Health } from './api/parts.js'
+import type { ApiParts, FactChecks, Health } from './api/parts.js'
 import { buildServer } from './api/server.js'
 import type { Sessions } from './api/sessions.js'
 import { createAssetDirectory } from './assets/directory.js'
@@ -26,6 +26,7 @@ import type { Closing } from './runtime/closing.js'
 import type { DataFolder } from './runtime/data-folder.js'
 import { createIdentities } from './runtime/identities.js'
 import { readingView } from './runtime/ledger-view.js'
+import { checkFacts, type CheckWish, type TableCheck } from './runtime/fact-check.js'
 import type { Log } from './runtime/log.js'
 import { followFacts } from './runtime/project.js'
 
@@ -137,6 +138,7 @@ export function startProjection(
   }
   let running = begin()
   let rebuilding = Promise.resolve()
+  let checking: { readonly position: number; readonly size: number } | null = null
   const end = async () => {
     running.ending.abort()
     await running.follower.done
@@ -146,6 +148,14 @@ export function startProjection(
     status: () => running.follower.status(),
     progress: () =>
       projectors.map(({ table }) => ({ table, position: running.follower.position() })),
+    /** The check that runs now, and how far it is. */
+    checking: () => checking,
+    async check(wish: CheckWish): Promise<readonly TableCheck[]> {
+      const { signal } = running.ending
+      const onProgress = (at: { position: number; size: number }) => (checking = at)
+      return checkFacts({ ...parts, ...wish, signal, onProgress }).finally(() => (checking = null))
+    },
+    refold: (table: string) => running.follower.rebuild([table]),
     rebuild() {
       rebuilding = rebuilding.then(async () => {
         await end()
@@ -177,6 +187,7 @@ export async function startApi(
     readonly sessions: Sessions
     readonly warehouse: OpenWarehouse | undefined
     readonly projection: Projection | undefined
+    readonly factChecks?: FactChecks | undefined
     readonly health: () => Promise<Health>
     readonly witnessed: WitnessedCheckpoints | undefined
     readonly verifier: LedgerVerifier | undefined
@@ -209,12 +220,13 @@ export function apiParts(
     readonly heads: SealedHeads
     readonly warehouse: OpenWarehouse | undefined
     readonly projection: Projection | undefined
+    readonly factChecks?: FactChecks | undefined
     readonly health: () => Promise<Health>
     readonly witnessed?: WitnessedCheckpoints | undefined
     readonly verifier?: LedgerVerifier | undefined
   },
 ): ApiParts {
-  const { heads, warehouse, projection, health, witnessed, verifier } = parts
+  const { heads, warehouse, projection, factChecks, health, witnessed, verifier } = parts
   return {
     ledger: view,
     heads,
@@ -230,7 +242,11 @@ export function apiParts(
       query: async (sql, parameters) =>
         warehouse === undefined ? noFacts() : warehouse.warehouse.query(sql, parameters),
     },
-    projections: projection ?? { progress: () => [], rebuild: async () => noFacts() },
+    projections:
+      projection === undefined
+        ? { progress: () => [], rebuild: async () => noFacts() }
+        : { progress: projection.progress, rebuild: () => projection.rebuild() },
+    ...(factChecks === undefined ? {} : { factChecks }),
     health,
     ...(witnessed === undefined ? {} : { witnessed }),
     ...(verifier === undefined ? {} : { verifier }),

@@ -11,6 +11,7 @@ import type { ProposalDesk } from '../proposals/proposal.js'
 import type { AssetViews } from '../runtime/asset-view.js'
 import type { Identities } from '../runtime/identities.js'
 import type { LedgerView } from '../runtime/ledger-view.js'
+import type { FactCheckWish } from '../runtime/step-names.js'
 import type { Sessions } from './sessions.js'
 
 /** How far one fact table was folded. */
@@ -25,6 +26,14 @@ export interface ProjectionControl {
   progress(): readonly TableProgress[]
   /** Empties every fact table and begins to fold it from 0; resolves when that has begun. */
   rebuild(): Promise<void>
+}
+
+/** Comparing the fact tables with the ledger: a workflow does it, here it is asked for. */
+export interface FactChecks {
+  /** @throws EvidenceError EXECUTION_UNAVAILABLE while Temporal cannot be reached. */
+  request(id: string, wish: FactCheckWish): Promise<void>
+  /** How far the check that runs in this process is. */
+  running(): { readonly position: number; readonly size: number } | null
 }
 
 export interface Health {
@@ -51,6 +60,8 @@ export interface ApiParts {
   readonly assets: AssetViews
   readonly queries: WarehouseQueries
   readonly projections: ProjectionControl
+  /** Absent when this process folds no fact tables or runs no workflows. */
+  readonly factChecks?: FactChecks
   readonly health: () => Promise<Health>
   /** Absent when nobody witnesses this ledger. */
   readonly witnessed?: WitnessedCheckpoints

@@ -14,6 +14,7 @@ import { streams } from './streams.js'
 import { streamMetadata } from './stream-metadata.js'
 import { evidence } from './evidence.js'
 import { health } from './health.js'
+import { factChecks } from './fact-checks.js'
 import { hud } from './hud.js'
 import { acceptJsonBodies, bodyBytesMax } from './json-body.js'
 import { live } from './live.js'
@@ -92,6 +93,7 @@ export async function buildServer(parts: ApiParts, options: ApiOptions): Promise
     tokens,
     session,
     query,
+    factChecks,
     policies,
     hud,
     health,

@@ -4,6 +4,7 @@ import { EvidenceError } from '../contracts/errors.js'
 import { offline, openMovable, runUp } from '../runtime/main.js'
 import { assets } from './assets.js'
 import { checkpoint } from './checkpoint.js'
+import { check } from './check.js'
 import { type Command, type Context, UsageError } from './command.js'
 import { approve, cancel, reject, withdraw } from './decide.js'
 import { demo } from './demo.js'
@@ -40,6 +41,7 @@ const commands: readonly Command[] = [
   query,
   assets,
   rebuild,
+  check,
   fsck,
   importEvents,
   exportEvents,
@@ -56,6 +58,7 @@ with --token TOKEN or FRACTALOPS_TOKEN; --json prints for machines. "fractalops 
 Which command checks what:
   verify   one proof file, offline: digests, leaf, path, root, signature; or that a list leaves out nothing
   fsck     every byte of a stopped ledger: records, digests, chains, checkpoints, seals, index, hash tiles
+  check    facts: every row of the fact tables against what the ledger folds to
   doctor   this machine, its configuration and permissions
 `
 

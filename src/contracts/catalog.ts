@@ -4,6 +4,7 @@ import { evidenceEvents } from './evidence.js'
 import { identityEvents } from './identity.js'
 import { keyEvents, ledgerEvents } from './ledger.js'
 import { policyEvents } from './policy.js'
+import { projectionEvents } from './projection.js'
 import { proposalEvents } from './proposal.js'
 import { workflowEvents } from './workflow.js'
 
@@ -16,6 +17,7 @@ export const catalog: readonly EventContract[] = [
   ...evidenceEvents,
   ...identityEvents,
   ...keyEvents,
+  ...projectionEvents,
   ...ledgerEvents,
 ] as readonly EventContract[]
 

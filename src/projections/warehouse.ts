@@ -14,6 +14,8 @@ export interface TablePosition {
   /** The next position the table has not seen. */
   readonly position: number
   readonly plannedTo: number
+  /** Counts how often the table was created anew: another one means that it began from 0 meanwhile. */
+  readonly epoch: number
 }
 
 /**
@@ -34,6 +36,31 @@ export interface Warehouse {
   plan(tables: readonly string[], range: Range): Promise<void>
   write(table: string, range: Range, rows: readonly Row[]): Promise<void>
   commit(tables: readonly string[], range: Range): Promise<void>
+}
+
+/** A column of a fact table, with its type in the words of ClickHouse. */
+export interface Column {
+  readonly name: string
+  readonly type: string
+}
+
+/**
+ * What stands in the fact tables, row by row, and how a part of it is written anew.
+ *
+ * @throws EvidenceError WAREHOUSE_UNAVAILABLE from every method while it cannot be reached.
+ */
+export interface FactRows {
+  /** In the order of the table; undefined when there is no such table. */
+  columns(table: string): Promise<readonly Column[] | undefined>
+  /** Every row of the range, doubled ones too, by position and row; cells stand in the order of `columns`. */
+  rows(table: string, columns: readonly Column[], range: Range): AsyncIterable<readonly Cell[]>
+  /** Puts these rows in the place of all that the range holds. If we stop between, the range is empty. */
+  replace(table: string, range: Range, rows: readonly Row[]): Promise<void>
+  /** Takes away exactly the rows of these events at these positions. */
+  remove(
+    table: string,
+    rows: readonly { readonly position: string; readonly eventId: string }[],
+  ): Promise<void>
 }
 
 /** Answers read-only SQL for people. */

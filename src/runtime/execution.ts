@@ -8,6 +8,8 @@ import {
 } from '@temporalio/worker'
 import type { EventStore } from '../ledger/event-store.js'
 import type { ExecutionActivities } from './execution-activities.js'
+import type { FactActivities } from './fact-activities.js'
+import { keepCheckingFacts } from './fact-check-schedule.js'
 import { failures } from './failure.js'
 import type { LedgerActivities } from './ledger-activities.js'
 import type { Log } from './log.js'
@@ -50,6 +52,8 @@ export interface ExecutionWorkers {
   readonly ledger?: LedgerActivities
   /** Component `execution-runtime`: the only one that reaches assets. */
   readonly execution?: ExecutionActivities
+  /** Beside `ledger`, in a process that folds fact tables. */
+  readonly facts?: FactActivities
 }
 
 export interface Execution {
@@ -87,7 +91,7 @@ export function createExecution(options: ExecutionOptions): Execution {
   }
 
   /** Watches one session until it cannot go on; Temporal being away for a while is no reason to end it. */
-  const watch = async (current: Session): Promise<void> => {
+  const watch = async (current: Session, checksFacts: boolean): Promise<void> => {
     const failed = Promise.all(current.workers.map(({ run }) => run)).then(() => true)
     // Looked at in every round below; until then a rejection is not forgotten but waits.
     failed.catch(() => undefined)
@@ -97,6 +101,7 @@ export function createExecution(options: ExecutionOptions): Execution {
         await pulse(current.client)
         if (!wasReached) {
           await keepReconciling(current.client, options.taskQueue, options.reconcileEveryMs)
+          if (checksFacts) await keepCheckingFacts(current.client, options.taskQueue)
           becomes('ok', `Temporal at ${current.address}`)
           options.onAvailable()
         }
@@ -124,7 +129,7 @@ export function createExecution(options: ExecutionOptions): Execution {
         try {
           session = await openSession(address, options, workers)
           backoffMs = backoffMinMs
-          await watch(session)
+          await watch(session, workers.facts !== undefined)
           if (!closing.signal.aborted) becomes('starting', 'connecting to Temporal anew')
         } catch (error) {
           becomes(
@@ -230,7 +235,7 @@ const sharedOptions = ({ store, log }: ExecutionOptions) =>
 
 function workerOptions(
   { taskQueue, workflowBundle }: ExecutionOptions,
-  { ledger, execution }: ExecutionWorkers,
+  { ledger, execution, facts }: ExecutionWorkers,
 ) {
   return [
     ...(ledger === undefined
@@ -239,7 +244,7 @@ function workerOptions(
           {
             taskQueue,
             workflowBundle,
-            activities: ledger,
+            activities: { ...ledger, ...facts },
             maxCachedWorkflows: cachedWorkflowsMax,
             workflowThreadPoolSize: 1,
             // Tasks that were meant for a killed worker go to the next one soon.

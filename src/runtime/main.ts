@@ -44,6 +44,7 @@ import {
   sessionKey,
   withdrawAddresses,
 } from './data-folder.js'
+import { factHealth, lastChecks } from './fact-check-view.js'
 import type { Execution } from './execution.js'
 import type { LiveTableFollower } from './live-table.js'
 import type { Log } from './log.js'
@@ -100,6 +101,8 @@ function createHealth(
     if (projection !== undefined) {
       const { status, detail } = projection.status()
       shown.push({ name: 'projector', status, detail })
+      const tables = projection.progress().map(({ table }) => table)
+      shown.push(factHealth(await lastChecks(ledger, tables)))
     }
     if (execution !== undefined) shown.push({ name: 'execution', ...execution.status() })
     const witnesses = parts.witnessed && witnessHealth(parts.witnessed, ledger.checkpoint().size)
@@ -198,10 +201,10 @@ async function startParts(
     warehouse !== undefined && runs('projector')
       ? startProjection(domain, warehouse, log, closing)
       : undefined
-  const execution =
+  const { execution, factChecks } =
     temporal === undefined
-      ? undefined
-      : startExecution(ledger, domain, temporal, { config, folder, log, closing })
+      ? {}
+      : startExecution(ledger, domain, temporal, { config, folder, log, closing, projection })
   if (execution === undefined) followAlone(domain, log, closing)
   const liveTable = runs('api') ? startLiveTable(config, domain, io, { log, closing }) : undefined
   const asked = { warehouse, projection, execution, witnessed, verifier, liveTable }
@@ -212,6 +215,7 @@ async function startParts(
         sessions,
         warehouse,
         projection,
+        factChecks,
         health,
         witnessed,
         verifier,

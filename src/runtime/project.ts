@@ -1,12 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { EvidenceError } from '../contracts/errors.js'
-import type { EventReader, ProofSource, PublishedCheckpoint } from '../ledger/event-store.js'
+import type { EventReader, ProofSource } from '../ledger/event-store.js'
 import type { LogEntry, Projector } from '../projections/projector.js'
 import type { Range, Row, TablePosition, Warehouse } from '../projections/warehouse.js'
 import type { Log } from './log.js'
+import { entriesOf, rangeEventsMax } from './log-entries.js'
 
-export const rangeEventsMax = 10_000
-export const rangeBytesMax = 8 * 1024 * 1024
 /** How often an idle follower looks at the size of the log: two numbers in memory. */
 export const idleMs = 25
 export const retryMsMin = 100
@@ -65,7 +64,7 @@ export interface FactFollower {
 }
 
 /** The tables that can be folded together: same position, same planned end. */
-interface Lane extends TablePosition {
+interface Lane extends Omit<TablePosition, 'epoch'> {
   readonly tables: readonly Projector[]
   /** Positions at which other tables stand: there this lane can join them. */
   readonly end: number
@@ -77,7 +76,7 @@ function nextLane(
   positions: ReadonlyMap<string, TablePosition>,
 ): Lane | undefined {
   const at = (projector: Projector) =>
-    positions.get(projector.table) ?? { position: 0, plannedTo: 0 }
+    positions.get(projector.table) ?? { position: 0, plannedTo: 0, epoch: 0 }
   const [first] = [...projectors].sort(
     (a, b) => at(a).position - at(b).position || at(b).plannedTo - at(a).plannedTo,
   )
@@ -97,30 +96,6 @@ function createFolding({ reader, proofs, warehouse, projectors }: FoldOptions) {
 
   /** Only what a checkpoint covers is folded, so that every row has its checkpoint and its proof. */
   const size = () => proofs.checkpoint().size
-
-  /** The events of a range, and where it ends: before `to` when it is full, and never within raw leaves. */
-  async function entriesOf(
-    from: number,
-    to: number,
-    planned: boolean,
-  ): Promise<{ readonly entries: readonly LogEntry[]; readonly end: number }> {
-    const checkpoints = new Map<number, PublishedCheckpoint>()
-    for await (const checkpoint of proofs.checkpointsAfter(from)) {
-      if (checkpoint.size > to) break
-      checkpoints.set(checkpoint.size, checkpoint)
-    }
-    const entries: LogEntry[] = []
-    let bytes = 0
-    for await (const event of reader.readLog({ from, max: to - from })) {
-      if (event.position >= to) break
-      const checkpoint = checkpoints.get(event.position + 1)
-      entries.push(checkpoint === undefined ? { event } : { event, checkpoint })
-      bytes += event.data?.bytes.length ?? 0
-      // A planned range is read to its planned end, whatever it weighs: it did not weigh more then.
-      if (!planned && bytes >= rangeBytesMax) return { entries, end: event.position + 1 }
-    }
-    return { entries, end: to }
-  }
 
   const rowsOf = (projector: Projector, entries: readonly LogEntry[]): Row[] | undefined => {
     const types = projector.types === 'all' ? undefined : new Set(projector.types)
@@ -142,7 +117,8 @@ function createFolding({ reader, proofs, warehouse, projectors }: FoldOptions) {
     const from = lane.position
     const planned = lane.plannedTo > from
     const to = planned ? lane.plannedTo : Math.min(size(), from + rangeEventsMax, lane.end)
-    const { entries, end } = await entriesOf(from, to, planned)
+    // A planned range is read to its planned end, whatever it weighs: it did not weigh more then.
+    const { entries, end } = await entriesOf({ reader, proofs }, from, to, planned)
     const range: Range = { from, to: end }
     const folded = lane.tables.flatMap((projector) => {
       const rows = rowsOf(projector, entries)
@@ -155,8 +131,11 @@ function createFolding({ reader, proofs, warehouse, projectors }: FoldOptions) {
     if (!planned) await warehouse.plan(tables, range)
     for (const { table, rows } of folded) await warehouse.write(table, range, rows)
     await warehouse.commit(tables, range)
-    const after = { position: range.to, plannedTo: range.to }
-    positions = new Map([...positions, ...tables.map((table) => [table, after] as const)])
+    const moved = tables.map((table) => {
+      const epoch = positions.get(table)?.epoch ?? 0
+      return [table, { position: range.to, plannedTo: range.to, epoch }] as const
+    })
+    positions = new Map([...positions, ...moved])
   }
 
   return {
@@ -321,7 +300,7 @@ const projectionFailed = (stalled: Stalled) =>
   new EvidenceError('PROJECTION_FAILED', stalled.detail, { details: { ...stalled } })
 
 /** The projectors of some tables. @throws EvidenceError REQUEST_INVALID for an unknown table. */
-function chosenOf(projectors: readonly Projector[], tables: readonly string[] | undefined) {
+export function chosenOf(projectors: readonly Projector[], tables: readonly string[] | undefined) {
   if (tables === undefined) return projectors
   const unknown = tables.filter((table) => !projectors.some((p) => p.table === table))
   if (unknown.length > 0) {

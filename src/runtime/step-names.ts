@@ -11,6 +11,12 @@ export interface AssetRef {
   readonly assetId: string
 }
 
+/** Which fact tables are compared with the ledger, all when none is named, and whether they are mended. */
+export interface FactCheckWish {
+  readonly tables?: readonly string[]
+  readonly repair: boolean
+}
+
 export type ObservationCause = 'start' | 'exit' | 'schedule'
 
 /** Steps of `executeProposal`; with the workflow id and the event type each makes its event ids. */
@@ -24,6 +30,8 @@ export const steps = {
   observe: (assetId: string) => `observe/${assetId}`,
   finish: 'finish',
   expire: 'expire',
+  check: (round: string, table: string) => `${round}/${table}`,
+  refold: (table: string) => `refold/${table}`,
 } as const
 
 /** How a workflow says that its change ends; the words for it are found on the ledger. */

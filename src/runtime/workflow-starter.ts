@@ -4,8 +4,14 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client'
 import { EvidenceError } from '../contracts/errors.js'
-import type { AssetRef, EndingCode, ObservationCause, ProposalRef } from './step-names.js'
-import type { executeProposal, observeAsset, observeAssets } from './workflows.js'
+import type {
+  AssetRef,
+  EndingCode,
+  FactCheckWish,
+  ObservationCause,
+  ProposalRef,
+} from './step-names.js'
+import type { checkFacts, executeProposal, observeAsset, observeAssets } from './workflows.js'
 
 const callTimeoutMs = 5_000
 
@@ -22,6 +28,7 @@ export interface WorkflowStarter {
   startObservation(id: string, asset: AssetRef, cause: ObservationCause): Promise<void>
   /** Observes every asset once. */
   startObservations(id: string, cause: ObservationCause): Promise<void>
+  startFactCheck(id: string, wish: FactCheckWish): Promise<void>
 }
 
 const closedCodes: Readonly<Record<string, EndingCode>> = {
@@ -103,6 +110,11 @@ export function createWorkflowStarter(
           workflowId: id,
           args: [{ cause }],
         }),
+      ),
+
+    startFactCheck: (id, wish) =>
+      once(({ workflow }) =>
+        workflow.start<typeof checkFacts>('checkFacts', { ...fresh, workflowId: id, args: [wish] }),
       ),
   }
 }

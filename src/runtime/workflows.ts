@@ -8,12 +8,14 @@ import {
   TimeoutFailure,
   workflowInfo,
 } from '@temporalio/workflow'
+import type { FactActivities } from './fact-activities.js'
 import type { ExecutionActivities, StepAnswer } from './execution-activities.js'
 import type { Enforced, LedgerActivities } from './ledger-activities.js'
 import {
   type AssetRef,
   type Ending,
   type EndingCode,
+  type FactCheckWish,
   executionQueue,
   type ObservationCause,
   type ProposalRef,
@@ -30,6 +32,14 @@ const ledger = proxyActivities<LedgerActivities>({
   heartbeatTimeout: '10s',
   // Long enough for any outage that somebody mends; what is left then is ended by the comparison.
   scheduleToCloseTimeout: '30 days',
+  retry,
+})
+
+/** Reads every event there is: minutes for a large ledger. */
+const facts = proxyActivities<FactActivities>({
+  startToCloseTimeout: '6 hours',
+  heartbeatTimeout: '10s',
+  scheduleToCloseTimeout: '12 hours',
   retry,
 })
 
@@ -148,4 +158,12 @@ export async function reconcileProposals(): Promise<void> {
       await ledger.finishProposal({ ...ref, ending: { goal: 'missed', code } })
     }
   }
+}
+
+/** Compares fact tables with the ledger; what was mended is compared once more. */
+export async function checkFacts(wish: FactCheckWish): Promise<void> {
+  const { unsound } = await facts.checkFacts({ ...wish, round: 'check' })
+  if (!wish.repair || unsound.length === 0) return
+  await facts.mendFacts({ tables: unsound })
+  await facts.checkFacts({ tables: unsound, round: 'check-again' })
 }

@@ -1,42 +1,15 @@
-import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { catalog } from '../../src/contracts/catalog.js'
-import { canonicalBytes } from '../../src/contracts/canonical-json.js'
 import type { EventStore, ProofSource } from '../../src/ledger/event-store.js'
 import { hexOf, utf8 } from '../../src/ledger/encoding.js'
 import type { Projector } from '../../src/projections/projector.js'
 import { projectors } from '../../src/projections/tables.js'
 import { followFacts, rebuildFacts } from '../../src/runtime/project.js'
+import { appendEveryContract } from '../support/contracts.js'
 import { draft, openTestLedger, request } from '../support/ledger.js'
 import { eventually } from '../support/product.js'
 import { factDump, openTestWarehouse } from '../support/warehouse.js'
 
 const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined }
-
-const streamOf = (category: string, subject: string) => `${category}-${subject}`
-
-/** Appends the example of every contract of the catalogue, on streams of their categories. */
-async function appendEveryContract(ledger: EventStore, subject = randomUUID()): Promise<void> {
-  for (const contract of catalog) {
-    await ledger.append(
-      request({
-        stream: streamOf(contract.category, subject),
-        events: [
-          draft({
-            type: contract.type,
-            version: contract.version,
-            writer: contract.writer,
-            data: canonicalBytes(contract.example),
-            metadata: canonicalBytes({
-              occurred_at: '2026-01-02T03:04:05+02:00',
-              source: 'urn:test',
-            }),
-          }),
-        ],
-      }),
-    )
-  }
-}
 
 const appendMany = async (ledger: EventStore, count: number) => {
   for (let i = 0; i < count; i += 50) {

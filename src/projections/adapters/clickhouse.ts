@@ -3,7 +3,15 @@ import { join } from 'node:path'
 import { ClickHouseError, type ClickHouseClient, createClient } from '@clickhouse/client'
 import { EvidenceError } from '../../contracts/errors.js'
 import { readingStatement } from '../query-gate.js'
-import type { Range, Row, TablePosition, Warehouse, WarehouseQueries } from '../warehouse.js'
+import type {
+  FactRows,
+  Range,
+  Row,
+  TablePosition,
+  Warehouse,
+  WarehouseQueries,
+} from '../warehouse.js'
+import { factRows } from './clickhouse-rows.js'
 
 export const queryRowsMax = 100_000
 export const queryBytesMax = 64 * 1024 * 1024
@@ -55,7 +63,7 @@ function refusal(error: unknown): EvidenceError {
 }
 
 /** Whoever writes fact tables through this needs to be the only one: positions are counted here. */
-export interface ClickHouseWarehouse extends Warehouse, WarehouseQueries {
+export interface ClickHouseWarehouse extends Warehouse, FactRows, WarehouseQueries {
   /** @throws EvidenceError WAREHOUSE_UNAVAILABLE. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -221,6 +229,12 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouseWarehouse 
     return state
   }
 
+  const tableNames = async (): Promise<string[]> => {
+    const query = 'SELECT name FROM system.tables WHERE database = currentDatabase()'
+    const answer = await writer.query({ query, format: 'JSONEachRow' })
+    return (await answer.json<{ name: string }>()).map(({ name }) => name)
+  }
+
   /** If we stop between the two words, the next `prepare` finds `creating` and begins again. */
   const create = async (table: string, version: number, epoch: number) => {
     const empty = { version, epoch, position: 0, plannedTo: 0 }
@@ -236,10 +250,15 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouseWarehouse 
         for (const statement of await statementsOf(folder, positionsTable)) await run(statement)
         states = undefined
         const before = await known()
+        const there = new Set(await tableNames())
         for (const { table, version } of tables) {
           const state = before.get(table)
+          // A table that somebody dropped is folded from 0, whatever its position says.
           const fits =
-            state?.state === 'ready' && state.version === version && !anew.includes(table)
+            state?.state === 'ready' &&
+            state.version === version &&
+            there.has(table) &&
+            !anew.includes(table)
           if (!fits) await create(table, version, (state?.epoch ?? 0) + 1)
         }
       }),
@@ -260,6 +279,7 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouseWarehouse 
       }),
     commit: (tables, range) =>
       guarded(() => moveAll(tables, { position: range.to, plannedTo: range.to })),
+    ...factRows({ reader, run, insert, guarded }),
     ...reading(reader, embedded),
     async ping() {
       const answer = await reader.ping()

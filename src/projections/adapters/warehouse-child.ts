@@ -7,7 +7,8 @@ import * as z from 'zod'
 import { EvidenceError } from '../../contracts/errors.js'
 import { writerName } from './clickhouse-http.js'
 
-export const readyMsMax = 20_000
+/** A large folder on a busy disk takes its time to open. */
+export const readyMsMax = 45_000
 export const restartMsMin = 100
 export const restartMsMax = 5_000
 /** The address of a child that was killed with its parent is free again within this time. */
