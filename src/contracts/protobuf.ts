@@ -35,6 +35,8 @@ const malformed = (detail: string) =>
   new EvidenceError('REQUEST_INVALID', `the message is no Protocol Buffers message: ${detail}`)
 
 const smallMax = 0x7f
+const plainCharactersMax = 64
+const bytesExpectedMin = 128
 const highPart = 2 ** 32
 
 /** Takes values from the last to the first. */
@@ -92,9 +94,28 @@ export class ProtoWriter {
   }
 
   text(value: string): void {
-    const length = Buffer.byteLength(value)
+    const { length } = value
+    if (length > plainCharactersMax || !this.plainText(value)) {
+      const bytes = Buffer.byteLength(value)
+      const to = this.claim(bytes)
+      this.buffer.write(value, to, bytes, 'utf8')
+    }
+  }
+
+  /** Writes a short text of ASCII, which costs less than asking for it to be encoded; answers whether it was one. */
+  private plainText(value: string): boolean {
+    const { length } = value
     const to = this.claim(length)
-    this.buffer.write(value, to, length, 'utf8')
+    const { buffer } = this
+    for (let at = 0; at < length; at += 1) {
+      const character = value.charCodeAt(at)
+      if (character > smallMax) {
+        this.at += length
+        return false
+      }
+      buffer[to + at] = character
+    }
+    return true
   }
 
   finish(): Buffer {
@@ -180,11 +201,14 @@ export function message<const Described extends Fields>(fields: Described): Mess
   for (const [name, field] of Object.entries(fields)) byTag[field.tag] = [name, field]
   // Within a message the order of fields has no meaning; ascending is what others write.
   const descending = [...byTag].reverse().filter((entry) => entry !== undefined)
+  /** A guess for the next one: about as long as the last. A wrong one only costs copying. */
+  let usual = bytesExpectedMin
   return {
     fields,
-    encode(value, bytesExpected = 128) {
+    encode(value, bytesExpected = usual) {
       const writer = new ProtoWriter(bytesExpected)
       writeFields(writer, descending, value)
+      usual = Math.max(bytesExpectedMin, writer.written + (writer.written >> 3))
       return writer.finish()
     },
     decode(bytes) {
@@ -291,24 +315,25 @@ export const bool = (tag: number): Field<boolean> =>
     (from) => from.varint() !== 0n,
   )
 
-const delimited = (to: ProtoWriter, write: () => void) => {
-  const before = to.written
-  write()
-  to.varint(to.written - before)
-}
-
 export const bytes = (tag: number): Field<Uint8Array> =>
   scalar<Uint8Array>(
     tag,
     bytesWire,
-    (to, value) => delimited(to, () => to.bytes(value)),
+    (to, value) => {
+      to.bytes(value)
+      to.varint(value.length)
+    },
     (from) => from.bytes(),
   )
 export const text = (tag: number): Field<string> =>
   scalar<string>(
     tag,
     bytesWire,
-    (to, value) => delimited(to, () => to.text(value)),
+    (to, value) => {
+      const before = to.written
+      to.text(value)
+      to.varint(to.written - before)
+    },
     (from) => from.bytes().toString('utf8'),
   )
 
@@ -320,7 +345,11 @@ export function sub<Described extends Fields>(
   return scalar<Decoded<Described>>(
     tag,
     bytesWire,
-    (to, value) => delimited(to, () => writeFields(to, descending, value)),
+    (to, value) => {
+      const before = to.written
+      writeFields(to, descending, value)
+      to.varint(to.written - before)
+    },
     (from) => type.decode(from.bytes()),
   )
 }
@@ -349,13 +378,21 @@ export function mapOf<Value>(
   valueField: Field<Value>,
   otherwise: Value,
 ): Field<Readonly<Record<string, Value>>> {
-  const type = message({ key: text(1), value: valueField })
-  const entry = sub(tag, type)
+  const keyField = text(1)
+  const type = message({ key: keyField, value: valueField })
   return {
     tag,
     wire: bytesWire,
     write(to, values) {
-      for (const [key, value] of Object.entries(values).reverse()) entry.write(to, { key, value })
+      const keys = Object.keys(values)
+      for (let i = keys.length - 1; i >= 0; i -= 1) {
+        const key = keys[i] as string
+        const before = to.written
+        valueField.write(to, values[key] as Value)
+        keyField.write(to, key)
+        to.varint(to.written - before)
+        to.varint(tag * 8 + bytesWire)
+      }
     },
     read(from, before) {
       const { key = '', value = otherwise } = type.decode(from.bytes())

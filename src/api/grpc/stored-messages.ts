@@ -19,7 +19,6 @@ export const shownName = ({ leaf }: RecordedEvent): { stream: string; type: stri
     : { stream: leaf.stream, type: leaf.type }
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-const encoder = new TextEncoder()
 
 /** The stream that a request names, by its name on the ledger. @throws EvidenceError STREAM_INVALID. */
 export function streamIn(identifier: StreamIdentifier | undefined): string {
@@ -35,7 +34,7 @@ export function streamIn(identifier: StreamIdentifier | undefined): string {
 }
 
 export const identifierOf = (stream: string): StreamIdentifier => ({
-  streamName: encoder.encode(stream),
+  streamName: Buffer.from(stream),
 })
 
 /** Of metadata clients are told what was set last, from wherever they read: some read it forwards. */

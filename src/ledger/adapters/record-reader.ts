@@ -1,4 +1,5 @@
 import { EvidenceError } from '../../contracts/errors.js'
+import { utf8 } from '../encoding.js'
 import type { RecordedEvent, SaltedBytes } from '../event-store.js'
 import { decodeRecord, isFlaw, type JournalRecord } from './journal-format.js'
 import type { JournalIndex } from './journal-index.js'
@@ -81,17 +82,35 @@ function extendsRun(run: readonly Place[], place: Place): boolean {
   return first.segment === place.segment && end - start <= runBytesMax
 }
 
-/** Copies the payload out of the read buffer, which other records share. */
+/** Copies the payload out of the read buffer, which other records share; what is hashed waits until it is asked for. */
 function recordedEvent({ position, leaf, data, metadata }: JournalRecord): RecordedEvent {
   const leafText = leaf.toString('utf8')
-  const copy = (part: SaltedBytes | null) =>
-    part === null ? null : { bytes: Uint8Array.from(part.bytes), salt: Uint8Array.from(part.salt) }
+  let leafHash: Uint8Array | undefined
   return {
     position,
     leaf: trustedLeaf(leafText),
     leafText,
-    leafHash: Uint8Array.from(leafHashOf(leaf)),
-    data: copy(data),
-    metadata: copy(metadata),
+    get leafHash() {
+      return (leafHash ??= Uint8Array.from(leafHashOf(utf8(leafText))))
+    },
+    ...payloadOf(data, metadata),
   }
+}
+
+/** Both parts in memory of their own, together: one allocation costs less than four. */
+function payloadOf(data: SaltedBytes | null, metadata: SaltedBytes | null) {
+  const parts = [data?.bytes, data?.salt, metadata?.bytes, metadata?.salt]
+  const memory = new Uint8Array(parts.reduce((sum, part) => sum + (part?.length ?? 0), 0))
+  let at = 0
+  const copy = (part: SaltedBytes | null): SaltedBytes | null => {
+    if (part === null) return null
+    const middle = at + part.bytes.length
+    const end = middle + part.salt.length
+    memory.set(part.bytes, at)
+    memory.set(part.salt, middle)
+    const copied = { bytes: memory.subarray(at, middle), salt: memory.subarray(middle, end) }
+    at = end
+    return copied
+  }
+  return { data: copy(data), metadata: copy(metadata) }
 }
