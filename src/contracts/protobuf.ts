@@ -94,12 +94,10 @@ export class ProtoWriter {
   }
 
   text(value: string): void {
-    const { length } = value
-    if (length > plainCharactersMax || !this.plainText(value)) {
-      const bytes = Buffer.byteLength(value)
-      const to = this.claim(bytes)
-      this.buffer.write(value, to, bytes, 'utf8')
-    }
+    if (value.length <= plainCharactersMax && this.plainText(value)) return
+    const bytes = Buffer.byteLength(value)
+    const to = this.claim(bytes)
+    this.buffer.write(value, to, bytes, 'utf8')
   }
 
   /** Writes a short text of ASCII, which costs less than asking for it to be encoded; answers whether it was one. */

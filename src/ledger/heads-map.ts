@@ -99,13 +99,27 @@ const leavesSinceKeptMax = 1_048_576
 /** Buckets hashed between two turns of the event loop. */
 const bucketsPerTurn = 64
 const joinsPerTurn = 4_096
-const typeKeysMax = 4_096
+const rememberedKeysMax = 4_096
 
 interface Parts {
   readonly sha256: Sha256
   readonly store: HeadsStore
   /** Lets others run: hashing a large map must not hold up appends. */
   readonly nextTurn: () => Promise<void>
+}
+
+/** Keys of names, of which those that events often have need not be hashed again. */
+function rememberedKeys(sha256: Sha256, kind: 'stream' | 'type') {
+  const keys = new Map<string, Uint8Array>()
+  return (project: string, name: string): Uint8Array => {
+    const whole = `${project}\n${name}`
+    const known = keys.get(whole)
+    if (known !== undefined) return known
+    if (keys.size >= rememberedKeysMax) keys.clear()
+    const key = headKey(sha256, kind, project, name)
+    keys.set(whole, key)
+    return key
+  }
 }
 
 export function createHeadsMap({ sha256, store, nextTurn }: Parts): HeadsMap {
@@ -117,17 +131,8 @@ export function createHeadsMap({ sha256, store, nextTurn }: Parts): HeadsMap {
   let dirty = new Set<number>()
   // What was read back tells of its buckets only.
   let isWhole = kept === undefined
-  const typeKeys = new Map<string, Uint8Array>()
-
-  const typeKeyOf = (project: string, type: string) => {
-    const name = `${project}\n${type}`
-    const known = typeKeys.get(name)
-    if (known !== undefined) return known
-    if (typeKeys.size >= typeKeysMax) typeKeys.clear()
-    const key = headKey(sha256, 'type', project, type)
-    typeKeys.set(name, key)
-    return key
-  }
+  const typeKeys = rememberedKeys(sha256, 'type')
+  const streamKeys = rememberedKeys(sha256, 'stream')
   const set = (key: Uint8Array, number: number, leafHash: Uint8Array) => {
     const bucket = changed.set({ key, number, leafHash })
     dirty.add(bucket)
@@ -181,8 +186,8 @@ export function createHeadsMap({ sha256, store, nextTurn }: Parts): HeadsMap {
     add({ position: at, leafHash, leaf }) {
       if (at < position) throw new RangeError(`position ${at} was added already`)
       if (leaf.revision === '0') streams += 1
-      set(headKey(sha256, 'stream', leaf.project, leaf.stream), Number(leaf.revision), leafHash)
-      set(typeKeyOf(leaf.project, leaf.type), Number(leaf.type_seq), leafHash)
+      set(streamKeys(leaf.project, leaf.stream), Number(leaf.revision), leafHash)
+      set(typeKeys(leaf.project, leaf.type), Number(leaf.type_seq), leafHash)
       position = at + 1
     },
     advance(to) {
