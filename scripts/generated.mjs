@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { repository } from './built.mjs'
+import { generateOntology } from './ontology.mjs'
 
 /** Folders in which every file is generated. */
 export const generatedFolders = ['schemas/events']
@@ -174,6 +175,7 @@ export async function generate() {
     ],
     ['docs/events.md', eventPage(catalog, Writer.options)],
     ['docs/errors.md', errorPage(errorTable)],
+    ...(await generateOntology(catalog, (await built('ontology/json-ld.js')).context)),
     ...(await openApi()),
   ])
 }

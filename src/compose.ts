@@ -4,6 +4,7 @@ import type { ApiParts, FactChecks, Health } from './api/parts.js'
 import { buildServer } from './api/server.js'
 import type { Sessions } from './api/sessions.js'
 import { createAssetDirectory } from './assets/directory.js'
+import { openLineage } from './compose-lineage.js'
 import { EvidenceError } from './contracts/errors.js'
 import type { Ledger } from './ledger/ledger.js'
 import type { RawLeafWriter } from './ledger/raw-leaf.js'
@@ -237,6 +238,7 @@ export function apiParts(
     clients,
     rawLeaves,
     policies: engine,
+    ...openLineage({ view, desk }),
     assets: createAssetViews(view, assets),
     queries: {
       query: async (sql, parameters) =>

@@ -60,6 +60,8 @@ const noParts: ApiParts = {
   rawLeaves: { addRaw: unused },
   policies: { prepare: unused },
   assets: { list: unused, get: unused, positionAt: unused },
+  lineage: { ask: unused },
+  graphText: { turtle: unused, trig: unused },
   queries: { query: unused },
   projections: { progress: unused, rebuild: unused },
   health: unused,

@@ -5,12 +5,14 @@ import type { SealedHeads } from '../ledger/sealed-heads.js'
 import type { LedgerVerifier } from '../ledger/verification.js'
 import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
 import type { ClientWriter, RecordWriter } from '../ledger/writers.js'
+import type { GraphText } from '../ontology/graph-text.js'
 import type { WarehouseQueries } from '../projections/warehouse.js'
 import type { PolicyEngine } from '../proposals/policy-engine.js'
 import type { ProposalDesk } from '../proposals/proposal.js'
 import type { AssetViews } from '../runtime/asset-view.js'
 import type { Identities } from '../runtime/identities.js'
 import type { LedgerView } from '../runtime/ledger-view.js'
+import type { Lineage } from '../runtime/lineage-view.js'
 import type { FactCheckWish } from '../runtime/step-names.js'
 import type { Sessions } from './sessions.js'
 
@@ -58,6 +60,8 @@ export interface ApiParts {
   readonly rawLeaves: RawLeafWriter | null
   readonly policies: PolicyEngine
   readonly assets: AssetViews
+  readonly lineage: Lineage
+  readonly graphText: GraphText
   readonly queries: WarehouseQueries
   readonly projections: ProjectionControl
   /** Absent when this process folds no fact tables or runs no workflows. */

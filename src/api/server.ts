@@ -17,6 +17,7 @@ import { health } from './health.js'
 import { factChecks } from './fact-checks.js'
 import { hud } from './hud.js'
 import { acceptJsonBodies, bodyBytesMax } from './json-body.js'
+import { lineage } from './lineage.js'
 import { live } from './live.js'
 import { createCounters, metrics } from './metrics.js'
 import type { ApiOptions, ApiParts } from './parts.js'
@@ -94,6 +95,7 @@ export async function buildServer(parts: ApiParts, options: ApiOptions): Promise
     session,
     query,
     factChecks,
+    lineage,
     policies,
     hud,
     health,

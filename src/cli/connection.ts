@@ -33,7 +33,8 @@ export interface Client {
     body?: unknown,
     headers?: Readonly<Record<string, string>>,
   ): Promise<Body>
-  text(path: string): Promise<string>
+  /** As the media type that is named, or as the service likes it. */
+  text(path: string, accept?: string): Promise<string>
 }
 
 export const dataFolderOf = (flags: ConnectionFlags, { env, cwd }: Context): string =>
@@ -179,7 +180,8 @@ export function createClient(url: string, token: string): Client {
     get: async <Body>(path: string) => json<Body>(await ask('GET', path)),
     post: async <Body>(path: string, body?: unknown, headers?: Readonly<Record<string, string>>) =>
       json<Body>(await ask('POST', path, body, headers)),
-    text: async (path) => (await ask('GET', path)).text(),
+    text: async (path, accept) =>
+      (await ask('GET', path, undefined, accept === undefined ? {} : { accept })).text(),
   }
 }
 

@@ -14,6 +14,7 @@ import { fsck } from './fsck.js'
 import { exportEvents } from './export.js'
 import { importEvents } from './import.js'
 import { key } from './key.js'
+import { lineage } from './lineage.js'
 import { propose } from './propose.js'
 import { prove } from './prove.js'
 import { query } from './query.js'
@@ -40,6 +41,7 @@ const commands: readonly Command[] = [
   key,
   query,
   assets,
+  lineage,
   rebuild,
   check,
   fsck,

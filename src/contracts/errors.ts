@@ -247,6 +247,25 @@ export const errorTable = {
     kind: 'invalid',
     remedy: 'Correct the SQL; only read-only statements on the fact tables are allowed.',
   },
+  SPARQL_INVALID: {
+    kind: 'invalid',
+    remedy:
+      'Correct the query: SELECT, ASK, CONSTRUCT and DESCRIBE are answered, from the graph alone, without SERVICE and without updates.',
+  },
+  GRAPH_QUERY_TOO_COSTLY: {
+    kind: 'too-large',
+    remedy: 'Ask for less: name a thing or an event, bound the path, or add LIMIT.',
+  },
+  GRAPH_UNAVAILABLE: {
+    kind: 'unavailable',
+    remedy:
+      'Ask again shortly: the graph is made anew from the ledger; /v1/lineage answers meanwhile.',
+  },
+  GRAPH_INVALID: {
+    kind: 'unavailable',
+    remedy:
+      'Report it with the event id: the event and its proof are not affected, its graph is held back.',
+  },
   PROJECTION_FAILED: {
     kind: 'invalid',
     remedy:
