@@ -51,16 +51,21 @@ export const batchAppending = (parts: MethodParts): Method =>
     async (requests, call, send) => {
       const begun = new Map<string, Begun>()
       const running = new Set<Promise<void>>()
+      let oneEnded = (): void => undefined
       for await (const request of requests) {
         const whole = take(begun, request)
         if (whole === undefined) continue
         // Handed to the ledger one after the other, so that it keeps their order.
         const append = await startAppend(parts, call, whole)
-        const answering: Promise<void> = answer(parts, append, whole, send).finally(() =>
-          running.delete(answering),
-        )
+        const answering: Promise<void> = answer(parts, append, whole, send).finally(() => {
+          running.delete(answering)
+          oneEnded()
+        })
         running.add(answering)
-        if (running.size >= inFlightMax) await Promise.race(running)
+        if (running.size >= inFlightMax)
+          await new Promise<void>((resolve) => {
+            oneEnded = resolve
+          })
       }
       await Promise.all(running)
     },

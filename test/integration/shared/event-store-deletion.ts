@@ -67,6 +67,26 @@ export function deletionByClient(t: Test, lib: LoadedClient): void {
     t.equal((await collect(client.readStream('order-1'))).length, 2)
   })
 
+  void t.test('a stream whose events are hidden for their age is there all the same', async (t) => {
+    const { grpc, client, credentials } = await openWithClient(t, lib)
+    await client.appendToStream('order-1', some(3))
+    await client.setStreamMetadata('order-1', { maxAge: 1 })
+    grpc.clock.nowMs += 60_000
+
+    for (const how of [{}, { credentials }])
+      await isA(
+        t,
+        client.appendToStream('order-1', placed(1), { ...how, ...expecting(NO_STREAM) }),
+        lib.WrongExpectedVersionError,
+        { streamName: 'order-1' },
+      )
+    const asked = await client.appendToStream('order-1', [], expecting(2n))
+    t.equal(asked.nextExpectedRevision, 2n, 'an append of nothing sees what is hidden too')
+    const again = await client.appendToStream('order-1', placed(1), expecting(STREAM_EXISTS))
+    t.equal(again.nextExpectedRevision, 3n)
+    await client.deleteStream('order-1', expecting(3n))
+  })
+
   void t.test('a stream that was ended takes nothing and shows nothing, for ever', async (t) => {
     const { grpc, client, credentials } = await openWithClient(t, lib)
     await client.appendToStream('order-1', some(2))
