@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { access } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EvidenceError } from './contracts/errors.js'
 import { diskReserveBytes } from './ledger/adapters/disk-reserve.js'
 import { keyFiles } from './ledger/adapters/key-file.js'
+import { connectCluster } from './ledger/adapters/kurrentdb-connection.js'
+import { openClusterLedger, standsOnCluster } from './ledger/adapters/kurrentdb-ledger.js'
 import { createLedgerVerification } from './ledger/adapters/ledger-verification.js'
-import { openJournal } from './ledger/adapters/open-journal.js'
-import type { OpenedLedger } from './ledger/ledger.js'
+import { type JournalLedger, openJournal } from './ledger/adapters/open-journal.js'
+import type { OpenedLedger, OwnLog } from './ledger/ledger.js'
 import { nodeCrypto } from './ledger/node-crypto.js'
 import { ledgerStreamOf } from './ledger/stream-name.js'
 import { createLedgerWriter } from './ledger/writers.js'
@@ -15,6 +17,7 @@ import { readPolicyFolder } from './proposals/adapters/policy-folder.js'
 import { bundleDigest, schemaDigest } from './proposals/bundle.js'
 import { bootstrapLedger, needsBootstrap } from './runtime/bootstrap.js'
 import type { Config } from './runtime/config.js'
+import { type ClusterPlace, withCredentials } from './runtime/ledger-config.js'
 import { type DataFolder, writeAdminToken } from './runtime/data-folder.js'
 import { newToken, sha256Hex } from './runtime/identities.js'
 import { recordKeys } from './runtime/key-history.js'
@@ -30,14 +33,12 @@ export async function openLedger(
   folder: DataFolder,
   log: Log,
 ): Promise<OpenedLedger> {
-  switch (config.ledger.kind) {
+  const place = config.ledger
+  switch (place.kind) {
     case 'embedded':
       return openSequenced(config, folder, () => openEmbedded(config, folder, log))
     case 'cluster':
-      throw new EvidenceError(
-        'CONFIGURATION_INVALID',
-        'FRACTALOPS_LEDGER names a cluster, which this version cannot use yet',
-      )
+      return openSequenced(config, folder, () => openOnCluster(config, place, folder, log))
   }
 }
 
@@ -47,27 +48,74 @@ async function openEmbedded(
   folder: DataFolder,
   log: Log,
 ): Promise<OpenedLedger> {
+  if (await standsOnCluster(folder.cluster))
+    throw new EvidenceError(
+      'CONFIGURATION_INVALID',
+      'the events of the ledger in this data folder stand on a cluster: FRACTALOPS_LEDGER must name it',
+    )
   const ledger = await openJournal({
     ...logOptions(config, folder, log),
-    folder: folder.ledger,
     interoperability: config.interoperability,
   })
-  const { files } = ledger
-  return {
-    ledger,
-    ownLog: {
-      folder: folder.ledger,
-      verification: createLedgerVerification({ files, folder: folder.ledger }),
-      get nextVkey() {
-        return ledger.nextVkey
-      },
-      changeKey: () => ledger.changeKey(),
-      seal: (reason) => ledger.seal(reason),
-    },
+  return { ledger, ownLog: ownLogOf(ledger, folder, (reason) => ledger.seal(reason)) }
+}
+
+/** A cluster that holds the events; their log stands in the data folder. */
+async function openOnCluster(
+  config: LedgerConfig,
+  { connection, credentials }: ClusterPlace,
+  folder: DataFolder,
+  log: Log,
+): Promise<OpenedLedger> {
+  if (config.interoperability)
+    throw new EvidenceError(
+      'CONFIGURATION_INVALID',
+      'a ledger on a cluster takes no raw leaves: --interoperability needs the embedded engine',
+    )
+  const cluster = await connectCluster(
+    credentials === undefined
+      ? connection
+      : withCredentials(connection, await readCredentials(credentials)),
+  )
+  try {
+    const ledger = await openClusterLedger({
+      ...logOptions(config, folder, log),
+      connection: cluster,
+      clusterFolder: folder.cluster,
+      secretFile: join(folder.keys, 'cluster.key'),
+      onLost: (cause) =>
+        cause === undefined
+          ? log.info('the cluster is reached again')
+          : log.warn('the cluster is not reached', {
+              error: cause instanceof Error ? cause.message : typeof cause,
+            }),
+    })
+    return { ledger, ownLog: ownLogOf(ledger.log, folder, (reason) => ledger.seal(reason)) }
+  } catch (error) {
+    await cluster.close()
+    throw error
   }
 }
 
+const ownLogOf = (log: JournalLedger, folder: DataFolder, seal: OwnLog['seal']): OwnLog => ({
+  folder: folder.ledger,
+  verification: createLedgerVerification({ files: log.files, folder: folder.ledger }),
+  get nextVkey() {
+    return log.nextVkey
+  },
+  changeKey: () => log.changeKey(),
+  seal,
+})
+
+async function readCredentials(path: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new EvidenceError('CONFIGURATION_INVALID', `${path} cannot be read`, { cause })
+  })
+  return text.trim()
+}
+
 const logOptions = ({ origin }: LedgerConfig, folder: DataFolder, log: Log) => ({
+  folder: folder.ledger,
   now: () => Date.now(),
   reserveBytes: diskReserveBytes,
   ...(origin === undefined ? {} : { origin }),

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { defineEvent } from './event.js'
-import { ActorName, Decimal, Sha256Hex, Timestamp } from './identifiers.js'
+import { ActorName, Decimal, Sha256Hex, Timestamp, Uuid } from './identifiers.js'
 import { PolicyBundle } from './policy.js'
 
 /** A C2SP signed-note verifier key: name+hash+base64. */
@@ -140,6 +140,28 @@ export const ledgerVerified = defineEvent({
   },
 })
 
+export const duplicateRefused = defineEvent({
+  type: 'ledger.duplicate-refused',
+  version: '1',
+  writer: 'ledger',
+  category: 'ledger',
+  summary:
+    'In this place of its stream the cluster holds a second event with an id that was used; it counts for nothing',
+  schema: z.strictObject({
+    /** The id that was used again. */
+    event_id: Uuid,
+    /** Where the first event with that id stands on the ledger. */
+    first_position: Decimal,
+    /** Revision of the second event in its stream on the cluster. */
+    cluster_revision: Decimal,
+  }),
+  example: {
+    event_id: '0b9bb79c-9be1-4a0f-8f43-2b6ec9b1a3a4',
+    first_position: '1048',
+    cluster_revision: '3',
+  },
+})
+
 const laterVkey =
   'fractalops.local/0123456789abcdef+8d53a9c1+AVMQ3oAqgHVcFZ4W8fR3KH2uw0TnVZ5hdGWCGHPrvtd1'
 
@@ -169,5 +191,6 @@ export const ledgerEvents = [
   ledgerVerified,
   alarmRaised,
   alarmCleared,
+  duplicateRefused,
 ] as const
 export const keyEvents = [keyCreated] as const

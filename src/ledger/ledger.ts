@@ -1,5 +1,4 @@
 import type { EvidenceError } from '../contracts/errors.js'
-import type { LedgerAlarm } from '../contracts/ledger.js'
 import type { PayloadEraser } from './erasure.js'
 import type { EventStore, ProofSource } from './event-store.js'
 import type { RawLeafWriter } from './raw-leaf.js'
@@ -20,7 +19,7 @@ export interface Ledger
   readonly interoperability: boolean
   readonly positions: TypePositions
   /** Alarms that last. */
-  alarms(): readonly Pick<LedgerAlarm, 'alarm' | 'message'>[]
+  alarms(): readonly { readonly alarm: string; readonly message: string }[]
   /** Why no event is taken any more, or null. */
   readOnly(): EvidenceError | null
   /** Why only outcomes of what has begun are taken, for want of space on the disk; null while there is enough. */

@@ -12,6 +12,7 @@ export interface DataFolder {
   readonly temporal: string
   readonly assets: string
   readonly subscriptions: string
+  readonly cluster: string
 }
 
 /** Where everything listens; null until that part runs. */
@@ -39,6 +40,7 @@ export const dataFolder = (path: string): DataFolder => {
     temporal: part('temporal'),
     assets: part('assets'),
     subscriptions: part('subscriptions'),
+    cluster: part('cluster'),
   }
 }
 

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import * as z from 'zod'
+import { EvidenceError } from '../contracts/errors.js'
 
 const path = z.string().min(1).max(4096)
 const clusterForm = /^(esdb|kurrentdb)(\+discover)?:\/\/[^\s/]+(\/?\?\S*)?\/?$/
@@ -63,4 +64,17 @@ export function ledgerPlace(chosen: Settings, cwd: string, problems: string[]): 
     credentials: credentials === undefined ? undefined : resolve(cwd, credentials),
     sequencing: ledger_sequencing ?? 'auto',
   }
+}
+
+/** The connection string with a login, which is `name:password`. @throws EvidenceError CONFIGURATION_INVALID. */
+export function withCredentials(connection: string, login: string): string {
+  const colon = login.indexOf(':')
+  if (colon < 1)
+    throw new EvidenceError(
+      'CONFIGURATION_INVALID',
+      'FRACTALOPS_LEDGER_CREDENTIALS names a file that must hold name:password',
+    )
+  const name = encodeURIComponent(login.slice(0, colon))
+  const password = encodeURIComponent(login.slice(colon + 1))
+  return connection.replace('://', () => `://${name}:${password}@`)
 }

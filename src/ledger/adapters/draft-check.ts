@@ -30,6 +30,16 @@ export interface PreparedEvent extends EventDraft {
   readonly stream: string
   readonly streamKey: string
   readonly typeKey: string
+  /** What the commit of this event does not choose, because it was settled elsewhere; absent = it chooses. */
+  readonly settled?: SettledParts
+}
+
+/** Ledger time and salts of an event that was appended to a cluster before it is sequenced here. */
+export interface SettledParts {
+  /** Milliseconds since 1970; never below that of the leaf before. */
+  readonly timeMs: number
+  readonly dataSalt: Uint8Array
+  readonly metadataSalt: Uint8Array
 }
 
 /** A stream that a request goes to, or asks about, and the revision it must have before all of it. */

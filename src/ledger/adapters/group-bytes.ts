@@ -27,7 +27,7 @@ export interface LaidGroup {
 }
 
 export const hashBytes = 32
-const fieldsPerLeaf = 6
+const fieldsPerLeaf = 7
 /** Begin of the record in the group. */
 const recordField = 0
 const leafField = 1
@@ -37,6 +37,8 @@ const digestField = 2
 const prevField = 3
 const dataField = 4
 const metadataField = 5
+/** 1 when the salts are laid already, 0 when they are to be drawn. */
+const saltedField = 6
 
 export const leavesIn = ({ fields }: LaidGroup): number => fields.length / fieldsPerLeaf
 
@@ -78,6 +80,7 @@ function measure(fields: Uint32Array, at: number, event: SequencedEvent): number
   fields[at + prevField] = prevInGroup + 1
   fields[at + dataField] = data
   fields[at + metadataField] = metadata
+  fields[at + saltedField] = prepared.settled === undefined ? 0 : 1
   return recordBytes({ leaf, data, metadata })
 }
 
@@ -92,12 +95,15 @@ function fill(
     bytes.set(leaf.raw, leafAt)
     return
   }
-  const { data, metadata } = leaf.prepared
+  const { data, metadata, settled } = leaf.prepared
   const leafBytes = fields[at + leafField] ?? 0
   const dataAt = leafAt + leafBytes + payloadHeaderBytes
   writeLeafBlank(bytes, leafAt, leaf.blank)
   bytes.set(data, dataAt)
   bytes.set(metadata, dataAt + data.length)
+  if (settled === undefined) return
+  bytes.set(settled.dataSalt, leafAt + leafBytes + saltsAt)
+  bytes.set(settled.metadataSalt, leafAt + leafBytes + saltsAt + saltBytes)
 }
 
 export const bufferOf = ({ buffer, byteOffset, length }: Uint8Array): Buffer =>
@@ -108,7 +114,7 @@ export const memoryOf = ({ bytes, fields, hashes }: LaidGroup): ArrayBuffer[] =>
   [bytes, fields, hashes].map(({ buffer }) => buffer as ArrayBuffer)
 
 /**
- * Draws the salts, writes digests, links and checksums of a laid group in place, and the leaf hashes
+ * Draws the salts that are not laid, writes digests, links and checksums of a laid group in place, and the leaf hashes
  * beside it. It depends on nothing else: any thread may run it.
  */
 export function digestGroup(group: LaidGroup): void {
@@ -129,7 +135,8 @@ export function digestGroup(group: LaidGroup): void {
     const data = fields[at + dataField] ?? 0
     const metadata = fields[at + metadataField] ?? 0
     if (!isRaw) {
-      salts.copy(bytes, leafAt + leaf + saltsAt, 2 * saltBytes * i, 2 * saltBytes * (i + 1))
+      if (fields[at + saltedField] === 0)
+        salts.copy(bytes, leafAt + leaf + saltsAt, 2 * saltBytes * i, 2 * saltBytes * (i + 1))
       writeDigests(bytes, leafAt + digestAt, leafAt + leaf, data, metadata)
       const prev = fields[at + prevField] ?? 0
       if (prev > 0) bytes.write(hexes[prev - 1] ?? '', leafAt + digestAt + prevBehind, 'latin1')

@@ -25,7 +25,7 @@ import { findErasure } from './erasure-recovery.js'
 import { createHeadSignal, createReading, type HeadSignal } from './event-pages.js'
 import { type FilePort, nodeFiles } from './file-port.js'
 import { type FolderLock, lockFolder } from './folder-lock.js'
-import { createJournalAppends } from './journal-appends.js'
+import { createJournalAppends, type SettledAppends } from './journal-appends.js'
 import type { JournalIndex } from './journal-index.js'
 import { createJournalWriter, segmentBytesMax } from './journal-writer.js'
 import { keyFiles } from './key-file.js'
@@ -52,6 +52,8 @@ export interface JournalOptions {
   readonly interoperability?: boolean
   /** Clock in milliseconds since 1970. */
   readonly now: () => number
+  /** Clock of ledger time, where events bring their time with them. Default: `now`. */
+  readonly logTime?: () => number
   /** Where the keys are that sign checkpoints. Default: `checkpoint.key` in the folder. */
   readonly keys?: SigningKeys
   readonly onAlarm?: (alarm: Alarm, change: 'raised' | 'cleared') => void
@@ -73,7 +75,14 @@ export interface JournalOptions {
 
 /** The embedded ledger. */
 export interface JournalLedger
-  extends EventStore, ProofSource, TileSource, RawLeafWriter, PayloadEraser, KeyChange {
+  extends
+    EventStore,
+    ProofSource,
+    TileSource,
+    SettledAppends,
+    RawLeafWriter,
+    PayloadEraser,
+    KeyChange {
   /** Whether the ledger was created for interoperability; only then it takes raw leaves. */
   readonly interoperability: boolean
   /** Alarms that last. */
@@ -94,7 +103,7 @@ export interface JournalLedger
 
 export type Positions = Pick<
   JournalIndex,
-  'streamSize' | 'streamPosition' | 'typeSize' | 'typePosition'
+  'positionOf' | 'streamSize' | 'streamPosition' | 'typeSize' | 'typePosition'
 >
 
 /** A ledger that is only looked at. */
@@ -288,10 +297,10 @@ async function closeAll(
 }
 
 const clockOf = (
-  { now, onAlarm = () => undefined }: JournalOptions,
+  { now, logTime = now, onAlarm = () => undefined }: JournalOptions,
   origin: string,
   { lastTimeMs, clockAlarm }: Replayed,
-) => createLedgerClock({ origin, now, lastTimeMs, raised: clockAlarm, onAlarm })
+) => createLedgerClock({ origin, now: logTime, lastTimeMs, raised: clockAlarm, onAlarm })
 
 const publisherOf = (
   options: JournalOptions,

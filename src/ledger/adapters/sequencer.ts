@@ -82,7 +82,13 @@ const knownOf = <Value>(known: ReadonlyMap<string, Value>, key: string): Value =
 }
 
 export function createGroupSequencer(known: Known, timeMs: number): GroupSequencer {
-  const blankOf = createLeafBlanks(new Date(timeMs).toISOString())
+  const blanksAt = (ms: number) => createLeafBlanks(new Date(ms).toISOString())
+  let blanks = { timeMs, blankOf: blanksAt(timeMs) }
+  const blanksOf = ({ settled }: PreparedEvent) => {
+    const ms = settled?.timeMs ?? timeMs
+    if (ms !== blanks.timeMs) blanks = { timeMs: ms, blankOf: blanksAt(ms) }
+    return blanks.blankOf
+  }
   const leaves: SequencedLeaf[] = []
   const { added, stored } = known
 
@@ -99,7 +105,7 @@ export function createGroupSequencer(known: Known, timeMs: number): GroupSequenc
     const typeSeq = type.size
     const prevInGroup = head.inGroup
     const prev = prevInGroup === -1 ? head.prev : undefined
-    const blank = blankOf(prepared, revision, typeSeq, prev)
+    const blank = blanksOf(prepared)(prepared, revision, typeSeq, prev)
     const event = { position, revision, typeSeq, blank, prevInGroup, prepared }
     head.size += 1
     head.inGroup = leaves.length
@@ -162,7 +168,10 @@ export const takenOnDisk = ({ leaf, position, data }: RecordedEvent): Taken => (
 })
 
 /** Answers the original receipts when every event is the same one again. */
-function repeat(request: PreparedRequest, taken: readonly (Taken | undefined)[]): Outcome {
+export function repeat(
+  request: Pick<PreparedRequest, 'events'>,
+  taken: readonly (Taken | undefined)[],
+): Outcome {
   const receipts: Receipt[] = []
   for (const [i, prepared] of request.events.entries()) {
     const first = taken[i]
@@ -206,7 +215,10 @@ const isExpected = (expected: ExpectedRevision, size: number): boolean =>
   (expected === 'exists' && size > 0) ||
   (typeof expected === 'number' && expected === size - 1)
 
-function conflict({ project, stream, expected }: PreparedTarget, size: number): EvidenceError {
+export function conflict(
+  { project, stream, expected }: Omit<PreparedTarget, 'streamKey'>,
+  size: number,
+): EvidenceError {
   const actual = size === 0 ? null : size - 1
   return new EvidenceError(
     'REVISION_CONFLICT',

@@ -10,6 +10,7 @@ import {
 } from '../stream-metadata.js'
 import { isMetadataStream, metadataStreamOf } from '../stream-name.js'
 import { boundedCache } from './bounded-cache.js'
+import type { SettledAppends } from './journal-appends.js'
 import type { JournalIndex } from './journal-index.js'
 import { nameKey } from './recent-events.js'
 import type { RecordReader } from './record-reader.js'
@@ -17,7 +18,7 @@ import type { RecordReader } from './record-reader.js'
 /** Streams whose visibility is remembered; that of others is looked for in the index. */
 const rememberedMax = 16_384
 
-type Appends = Pick<EventStore, 'append' | 'appendTogether'>
+type Appends = Pick<EventStore, 'append' | 'appendTogether'> & SettledAppends
 
 /** What the metadata of streams hides. */
 export interface StreamVisibility {
@@ -56,6 +57,9 @@ export function createStreamVisibility(
     append: () => Promise<Answer>,
   ): Promise<Answer> => {
     for (const request of requests) checkMetadataRequest(request)
+    return changing(append)
+  }
+  const changing = async <Answer>(append: () => Promise<Answer>): Promise<Answer> => {
     try {
       return await append()
     } finally {
@@ -88,6 +92,10 @@ export function createStreamVisibility(
         requests.some(({ stream }) => isMetadataStream(stream))
           ? setting(requests, () => appends.appendTogether(requests))
           : appends.appendTogether(requests),
+      appendSettled: (events) =>
+        events.some(({ stream }) => isMetadataStream(stream))
+          ? changing(() => appends.appendSettled(events))
+          : appends.appendSettled(events),
     }),
   }
 }
