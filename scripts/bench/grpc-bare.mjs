@@ -5,6 +5,7 @@ import { drafts } from './events.mjs'
 import { product } from './product.mjs'
 
 const streams = '/event_store.client.streams.Streams'
+const groups = '/event_store.client.persistent_subscriptions.PersistentSubscriptions'
 const encoder = new TextEncoder()
 const countMax = 2 ** 53
 
@@ -69,6 +70,31 @@ export async function bareReads({ grpc }, { stream, ms }) {
   })
   call.send(ReadRequest.encode({ options: { ...what, count: countMax, uuidOption: { text: {} } } }))
   call.end()
+  await call.ended.catch(() => undefined)
+  bare.close()
+  return Math.round((count * 1000) / (performance.now() - began))
+}
+
+/** A consumer of a group that acknowledges each event in a message of its own. */
+export async function bareAcks({ grpc }, group, { stream, events, bufferSize }, ms) {
+  const { ConsumeRequest, ConsumeResponse } = await product('api/grpc/group-messages.js')
+  const bare = await bareGrpc(grpc)
+  const began = performance.now()
+  let count = 0
+  const call = bare.call(`${groups}/Read`, (message) => {
+    const { event } = ConsumeResponse.decode(message)
+    if (event === undefined) return
+    count += 1
+    call.send(ConsumeRequest.encode({ ack: { ids: [event.event.id] } }))
+    if (count === events || performance.now() - began > ms) call.cancel()
+  })
+  const options = {
+    streamIdentifier: identifier(stream),
+    group,
+    bufferSize,
+    uuidOption: { text: {} },
+  }
+  call.send(ConsumeRequest.encode({ options }))
   await call.ended.catch(() => undefined)
   bare.close()
   return Math.round((count * 1000) / (performance.now() - began))

@@ -9,10 +9,8 @@ import {
 } from '@eventstore/db-client'
 import { drafts, streamOf } from './events.mjs'
 
-const group = 'bench'
 const acknowledgedStream = 'bench-acknowledged'
 const acknowledgedEvents = 20_000
-const acknowledgedBuffer = 1_000
 const laggingEvents = 100_000
 const fillBatch = 1_000
 
@@ -67,25 +65,30 @@ export async function officialClient({ grpc, administrator, pid }) {
     readStream: (stream, ms) => counted(client.readStream(stream), ms),
     readAll: (ms) => counted(client.readAll(), ms),
     subscribe,
-    /** A consumer of a group that acknowledges each event as it comes, of as many as there are. */
-    async acknowledge(ms) {
+    /** A stream of so many events, and a group for each of these names from its beginning. */
+    async createGroups(groups, bufferSize) {
       for (let left = acknowledgedEvents; left > 0; left -= fillBatch)
         await append(acknowledgedStream, fillBatch)
-      const settings = { startFrom: START, readBatchSize: acknowledgedBuffer }
-      await client.createPersistentSubscriptionToStream(
-        acknowledgedStream,
-        group,
-        persistentSubscriptionToStreamSettingsFromDefaults(settings),
-      )
-      const consumer = client.subscribeToPersistentSubscriptionToStream(acknowledgedStream, group, {
-        bufferSize: acknowledgedBuffer,
+      const settings = { startFrom: START, historyBufferSize: bufferSize }
+      for (const group of groups)
+        await client.createPersistentSubscriptionToStream(
+          acknowledgedStream,
+          group,
+          persistentSubscriptionToStreamSettingsFromDefaults(settings),
+        )
+      return { stream: acknowledgedStream, events: acknowledgedEvents, bufferSize }
+    },
+    /** A consumer of a group that acknowledges each event as it comes. */
+    async acknowledge(group, { stream, events, bufferSize }, ms) {
+      const consumer = client.subscribeToPersistentSubscriptionToStream(stream, group, {
+        bufferSize,
       })
       const began = performance.now()
       let count = 0
       for await (const event of consumer) {
         void consumer.ack(event)
         count += 1
-        if (count === acknowledgedEvents || performance.now() - began > ms) break
+        if (count === events || performance.now() - began > ms) break
       }
       const rate = Math.round((count * 1000) / (performance.now() - began))
       await consumer.unsubscribe().catch(() => undefined)

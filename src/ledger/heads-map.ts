@@ -77,6 +77,8 @@ export interface HeadsMap {
   readonly streams: number
   /** Takes the next event; positions that are no events may be left out. */
   add(leaf: HeadLeaf): void
+  /** Takes the next events; of those of one stream or type only the last is looked at. */
+  addAll(leaves: readonly HeadLeaf[]): void
   /** Everything below `position` was added. */
   advance(position: number): void
   root(): Promise<Uint8Array>
@@ -106,6 +108,12 @@ interface Parts {
   readonly store: HeadsStore
   /** Lets others run: hashing a large map must not hold up appends. */
   readonly nextTurn: () => Promise<void>
+}
+
+/** Whether a name was not seen before; from then on it was. */
+function isFirst(seen: Set<string>, project: string, name: string): boolean {
+  const { size } = seen
+  return seen.add(`${project}\n${name}`).size > size
 }
 
 /** Keys of names, of which those that events often have need not be hashed again. */
@@ -189,6 +197,23 @@ export function createHeadsMap({ sha256, store, nextTurn }: Parts): HeadsMap {
       set(streamKeys(leaf.project, leaf.stream), Number(leaf.revision), leafHash)
       set(typeKeys(leaf.project, leaf.type), Number(leaf.type_seq), leafHash)
       position = at + 1
+    },
+    addAll(leaves) {
+      const [first] = leaves
+      if (first !== undefined && first.position < position)
+        throw new RangeError(`position ${first.position} was added already`)
+      const [streamsSeen, typesSeen] = [new Set<string>(), new Set<string>()]
+      // From the last one: who was seen has had a later event.
+      for (let i = leaves.length - 1; i >= 0; i -= 1) {
+        const one = leaves[i] as HeadLeaf
+        const { project, stream, type, revision, type_seq: sequence } = one.leaf
+        if (revision === '0') streams += 1
+        if (isFirst(streamsSeen, project, stream))
+          set(streamKeys(project, stream), Number(revision), one.leafHash)
+        if (isFirst(typesSeen, project, type))
+          set(typeKeys(project, type), Number(sequence), one.leafHash)
+      }
+      position = (leaves.at(-1)?.position ?? position - 1) + 1
     },
     advance(to) {
       position = Math.max(position, to)

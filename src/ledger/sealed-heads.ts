@@ -45,6 +45,9 @@ export interface HeadSealingParts {
 
 /** How often leaves that came meanwhile are folded before somebody else may use the map. */
 const foldRoundsMax = 8
+/** Events that are folded together, so that of each stream only the last of them costs anything. */
+const foldedEventsMax = 1_024
+const foldedBytesMax = 1024 * 1024
 
 interface State {
   readonly last: { readonly seal: Seal; readonly event: RecordedEvent } | undefined
@@ -83,10 +86,18 @@ export function createHeadSealing(parts: HeadSealingParts): HeadSealing {
   const foldTo = async (size: number) => {
     const from = map.position
     if (from >= size) return
+    let some: RecordedEvent[] = []
+    let bytes = 0
     for await (const event of reader.readLog({ from, max: size - from })) {
       if (event.position >= size) break
-      map.add(event)
+      some.push(event)
+      bytes += event.data?.bytes.length ?? 0
+      if (some.length < foldedEventsMax && bytes < foldedBytesMax) continue
+      map.addAll(some)
+      some = []
+      bytes = 0
     }
+    map.addAll(some)
     map.advance(size)
   }
 

@@ -250,7 +250,9 @@ t.test(
           let map = createHeadsMap({ sha256, store, nextTurn })
           for (const [i, step] of [...steps, 'root' as const].entries()) {
             const end = Math.ceil((leaves.length * (i + 1)) / (steps.length + 1))
-            for (const leaf of leaves.slice(map.position, end)) map.add(leaf)
+            const next = leaves.slice(map.position, end)
+            if (i % 2 === 0) map.addAll(next)
+            else for (const leaf of next) map.add(leaf)
             if (step === 'keep') await map.keep('always')
             if (step === 'reopen') {
               await map.keep('always')

@@ -2,7 +2,7 @@
 // subscriptions, acknowledgements, and the memory of the server while one subscriber does not keep up.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { bareReads, bareBatches } from '../grpc-bare.mjs'
+import { bareAcks, bareBatches, bareReads } from '../grpc-bare.mjs'
 import { officialClient } from '../grpc-official.mjs'
 import { load } from '../http-load.mjs'
 import { startProduct } from '../product.mjs'
@@ -14,6 +14,7 @@ export const title = 'gRPC: appends, reads and subscriptions of EventStoreDB cli
 const batch = 100
 const batchCallers = 16
 const singleCallers = 64
+const acknowledgedBuffer = 1_000
 const inProcessEvents = 100_000
 const readMsFactor = 3
 
@@ -40,11 +41,14 @@ async function overGrpc(folder, run) {
   const bare = await bareBatches(served)
   const ms = readMsFactor * run.seconds * 1000
   try {
-    const appends = await rounds(run, {
-      batch: [batchCallers, (caller) => client.append(streamOf(caller), batch)],
-      bareBatch: [batchCallers, (caller) => bare.append(streamOf(caller), batch)],
+    // Single ones first: after millions in batches the ledger is sealing them for a while.
+    const single = await rounds(run, {
       single: [singleCallers, (caller) => client.append(streamOf(caller), 1)],
       ownCall: [singleCallers, (caller) => client.appendInCall(streamOf(caller))],
+    })
+    const batches = await rounds(run, {
+      batch: [batchCallers, (caller) => client.append(streamOf(caller), batch)],
+      bareBatch: [batchCallers, (caller) => bare.append(streamOf(caller), batch)],
     })
     bare.close()
     const stream = streamOf(0)
@@ -55,8 +59,10 @@ async function overGrpc(folder, run) {
       bareStream: await bareReads(served, { stream, ms }),
       bareLog: await bareReads(served, { ms }),
     }
-    const acks = await client.acknowledge(ms)
-    return { ...appends, ...reads, acks, memory: await client.lag(ms) }
+    const acknowledged = await client.createGroups(['official', 'bare'], acknowledgedBuffer)
+    const acks = await client.acknowledge('official', acknowledged, ms)
+    const bareAck = await bareAcks(served, 'bare', acknowledged, ms)
+    return { ...single, ...batches, ...reads, acks, bareAck, memory: await client.lag() }
   } finally {
     await client.close()
     await served.stop()
@@ -143,7 +149,7 @@ export function tables({ grpc, process }) {
     ['one stream read', grpc.stream, grpc.bareStream, process.stream, ''],
     ['$all read', grpc.log, grpc.bareLog, process.log, ''],
     ['a subscription to $all catching up', grpc.subscribe, undefined, process.subscribe, ''],
-    ['a persistent subscription, each event acknowledged', grpc.acks, undefined, undefined, ''],
+    ['a persistent subscription, each event acknowledged', grpc.acks, grpc.bareAck, undefined, ''],
   ]
   return [
     {
