@@ -110,12 +110,20 @@ export async function generate() {
     { Leaf },
     { ProofFile },
     completeness,
+    queryProof,
     { Writer },
     fsckReport,
   ] = await Promise.all(
-    ['catalog', 'errors', 'leaf', 'proof-file', 'completeness', 'identifiers', 'fsck-report'].map(
-      (name) => built(`contracts/${name}.js`),
-    ),
+    [
+      'catalog',
+      'errors',
+      'leaf',
+      'proof-file',
+      'completeness',
+      'query-proof',
+      'identifiers',
+      'fsck-report',
+    ].map((name) => built(`contracts/${name}.js`)),
   )
   return new Map([
     ...eventSchemas(z, catalog),
@@ -160,6 +168,17 @@ export async function generate() {
           title: completeness.windowProofFormat,
           description:
             'Proof that no event of one type is left out of a window of ledger time, checked offline: RFC 8785 JSON plus one newline',
+        }),
+      ),
+    ],
+    [
+      'schemas/query-proof.v1.json',
+      json(
+        schemaOf(z, queryProof.QueryProofFile, {
+          $id: `${base}/query-proof.v1.json`,
+          title: queryProof.queryProofFormat,
+          description:
+            'The answer of a query with the events behind its rows, checked offline: RFC 8785 JSON plus one newline',
         }),
       ),
     ],

@@ -1,17 +1,11 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import * as z from 'zod'
-import { Decimal } from '../contracts/identifiers.js'
+import { Decimal, Instant } from '../contracts/identifiers.js'
 import { LeafName, LeafStream } from '../contracts/leaf.js'
 import { checkStream } from '../ledger/stream-name.js'
 import { streamProofOf, windowProofOf } from '../runtime/completeness-view.js'
 import { principalOf } from './access.js'
 import type { ApiParts } from './parts.js'
-
-/** Ledger time has milliseconds: a finer bound would be another one than was asked for. */
-const Instant = z.iso
-  .datetime({ offset: true })
-  .refine((text) => !/\.\d{4}/.test(text), 'at most three fractional digits')
-  .transform((text) => new Date(text).toISOString())
 
 export const completeness =
   ({ ledger, heads }: ApiParts): FastifyPluginAsyncZod =>

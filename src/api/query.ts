@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { EvidenceError } from '../contracts/errors.js'
 import { QueryRequest, QueryResponse } from '../contracts/http.js'
 import { Decimal } from '../contracts/identifiers.js'
+import { queryProofOf } from '../runtime/query-proof-view.js'
 import { administrators } from './access.js'
 import type { ApiParts } from './parts.js'
 
@@ -10,6 +11,14 @@ const Progress = z.object({
   head: Decimal,
   tables: z.array(z.object({ table: z.string(), position: Decimal })),
 })
+
+/** Below it every event is in every table. @throws EvidenceError WAREHOUSE_UNAVAILABLE where none is folded. */
+export function foldedPosition(projections: ApiParts['projections']): number {
+  const position = Math.min(...projections.progress().map((table) => table.position))
+  if (!Number.isFinite(position))
+    throw new EvidenceError('WAREHOUSE_UNAVAILABLE', 'the fact tables are not there yet')
+  return position
+}
 
 export const query =
   ({ queries, projections, ledger }: ApiParts): FastifyPluginAsyncZod =>
@@ -32,14 +41,22 @@ export const query =
         },
       },
       async (request) => {
-        const { sql, parameters } = request.body
+        const { sql, parameters, proof } = request.body
         // Read before the rows are: what was folded by then is in them.
-        const position = Math.min(...projections.progress().map((table) => table.position))
-        if (!Number.isFinite(position))
-          throw new EvidenceError('WAREHOUSE_UNAVAILABLE', 'the fact tables are not there yet')
+        const position = foldedPosition(projections)
         const rows = await queries.query(sql, parameters)
-        // Cells are JSON by their type; they only forbid to change it, and nobody does.
-        return { rows: rows as z.infer<typeof QueryResponse>['rows'], position: String(position) }
+        const proven = proof
+          ? await queryProofOf(
+              { reader: ledger, proofs: ledger },
+              { sql, parameters, position, rows },
+            )
+          : undefined
+        return {
+          // Cells are JSON by their type; they only forbid to change it, and nobody does.
+          rows: rows as z.infer<typeof QueryResponse>['rows'],
+          position: String(position),
+          ...(proven === undefined ? {} : { proof: proven }),
+        }
       },
     )
 

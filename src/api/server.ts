@@ -8,6 +8,7 @@ import { EvidenceError } from '../contracts/errors.js'
 import { fieldProblems } from '../contracts/event.js'
 import { guardAccess } from './access.js'
 import { assets } from './assets.js'
+import { audit } from './audit.js'
 import { completeness } from './completeness.js'
 import { events } from './events.js'
 import { streams } from './streams.js'
@@ -96,6 +97,7 @@ export async function buildServer(parts: ApiParts, options: ApiOptions): Promise
     query,
     factChecks,
     lineage,
+    audit,
     policies,
     hud,
     health,

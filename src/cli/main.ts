@@ -4,6 +4,7 @@ import { EvidenceError } from '../contracts/errors.js'
 import { offline, openMovable, runUp } from '../runtime/main.js'
 import { assets } from './assets.js'
 import { checkpoint } from './checkpoint.js'
+import { audit } from './audit.js'
 import { check } from './check.js'
 import { type Command, type Context, UsageError } from './command.js'
 import { approve, cancel, reject, withdraw } from './decide.js'
@@ -40,6 +41,7 @@ const commands: readonly Command[] = [
   checkpoint,
   key,
   query,
+  audit,
   assets,
   lineage,
   rebuild,

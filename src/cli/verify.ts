@@ -3,12 +3,14 @@ import { join, resolve } from 'node:path'
 import * as z from 'zod'
 import { streamProofFormat, windowProofFormat } from '../contracts/completeness.js'
 import { EvidenceError } from '../contracts/errors.js'
+import { queryProofFormat } from '../contracts/query-proof.js'
 import { proofFileBytesMax } from '../contracts/proof-file.js'
 import { parseSignedCheckpoint } from '../ledger/checkpoint.js'
 import { hexOf } from '../ledger/encoding.js'
 import { followKeys, type KeyTerm } from '../ledger/key-succession.js'
 import { nodeCrypto } from '../ledger/node-crypto.js'
 import { ed25519Note, parseVkey, verifyNote } from '../ledger/note.js'
+import { type QueryReport, verifyQueryProof } from '../ledger/query-proof.js'
 import { parsePolicy, type WitnessPolicy } from '../ledger/witness-policy.js'
 import { type ProofReport, type ProofTrust, verifyProofFile } from '../ledger/proof-file.js'
 import { type StreamReport, verifyStreamProof } from '../ledger/stream-proof.js'
@@ -32,7 +34,7 @@ export const verify: Command = {
   usage:
     'FILE [--key VKEY|FILE]… [--policy FILE] [--known CHECKPOINT] [--earlier KEY-PROOF]… [--pin]',
   summary:
-    'Verify a proof of an event, a stream or a window offline: 0 verified, 1 does not verify, 3 sound but the key is not one you named; --earlier takes the proofs of changes of the key',
+    'Verify a proof of an event, a stream, a window or the answer of a query offline: 0 verified, 1 does not verify, 3 sound but the key is not one you named; --earlier takes the proofs of changes of the key',
   async run(args, context) {
     const { values, positionals } = readArgs(args, flags, { min: 1, max: 1 })
     const file = readProof(resolve(context.cwd, only(positionals)))
@@ -95,13 +97,14 @@ function followPin(context: Context, pinned: readonly string[], terms: readonly 
   )
 }
 
-type AnyReport = ProofReport | StreamReport | WindowReport
+type AnyReport = ProofReport | StreamReport | WindowReport | QueryReport
 
-/** Verifies a file of any of the three formats; it says itself which it is. */
+/** Verifies a file of any of the formats; it says itself which it is. */
 function verifyAny(file: Uint8Array, trust: ProofTrust): AnyReport {
   const format = formatOf(file)
   if (format === streamProofFormat) return verifyStreamProof(file, trust, nodeCrypto)
   if (format === windowProofFormat) return verifyWindowProof(file, trust, nodeCrypto)
+  if (format === queryProofFormat) return verifyQueryProof(file, trust, nodeCrypto)
   return verifyProofFile(file, trust, nodeCrypto)
 }
 
@@ -268,6 +271,10 @@ function sentenceOf(report: AnyReport): string {
 
 function subjectOf(report: AnyReport): object {
   if (!('statement' in report)) return { leaf: report.leaf }
+  if (report.kind === 'query') {
+    const { kind, statement, sql, rows, events } = report
+    return { kind, statement, sql, rows, events }
+  }
   const { kind, project, statement, events, upTo, seal } = report
   const sealed = seal === null ? null : { position: String(seal.position), size: String(seal.size) }
   const common = { kind, project, statement, events, up_to: upTo, sealed }

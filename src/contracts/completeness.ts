@@ -14,7 +14,7 @@ export const leavesSinceMax = 10_000
 const nodesMax = 500_000
 
 const LeafText = z.string().max(8192)
-const PlacedLeaf = z.strictObject({
+export const PlacedLeaf = z.strictObject({
   /** Position of the leaf. */
   index: Decimal,
   /** Leaf text including its `fractalops/leaf/1\n` prefix. */

@@ -297,11 +297,15 @@ export const QueryRequest = z.strictObject({
       z.union([z.string(), z.number(), z.boolean()]),
     )
     .default({}),
+  /** Whether the answer brings a proof of the events behind its rows: each must name its own. */
+  proof: z.boolean().default(false),
 })
 /** Rows, and the position below which every event was folded when they were read. */
 export const QueryResponse = z.object({
   rows: z.array(z.record(z.string(), z.json())),
   position: Decimal,
+  /** A file of `schemas/query-proof.v1.json`, when it was asked for. */
+  proof: z.string().optional(),
 })
 
 /** One thing on the head-up display. */

@@ -34,6 +34,11 @@ export const Decimal = z.string().regex(decimal, 'a decimal number without leadi
 export const Timestamp = z
   .string()
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, 'an RFC 3339 time in UTC with milliseconds')
+/** A time as people give it, in the form of the ledger. Its time has milliseconds: a finer bound would be another one. */
+export const Instant = z.iso
+  .datetime({ offset: true })
+  .refine((text) => !/\.\d{4}/.test(text), 'at most three fractional digits')
+  .transform((text) => new Date(text).toISOString())
 export const Project = z.string().regex(project, 'a project name: a-z, 0-9 and "-"')
 export const AssetId = z
   .string()
