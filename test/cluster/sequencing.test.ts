@@ -127,8 +127,8 @@ t.test('an event of ours that is copied into another stream, or changed, is fore
 const idInData = 'order.again'
 const withIdsTwice = (connection: ClusterConnection): ClusterConnection => ({
   ...connection,
-  async *follow(after, signal) {
-    for await (const event of connection.follow(after, signal))
+  async *follow(after, signal, onReached) {
+    for await (const event of connection.follow(after, signal, onReached))
       yield event.type === idInData ? { ...event, id: textOf(event.data) } : event
   },
 })

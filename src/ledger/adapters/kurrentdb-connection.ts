@@ -49,8 +49,16 @@ export interface ClusterConnection {
   lastOf(stream: string): Promise<ClusterEvent | undefined>
   /** Where the last event of `$all` stands. @throws EvidenceError EVENT_STORE_UNREACHABLE. */
   head(): Promise<ClusterPosition | undefined>
-  /** Every event behind a place, in order, without end. @throws the client's error when the connection is lost. */
-  follow(after: ClusterPosition | undefined, signal: AbortSignal): AsyncIterable<ClusterEvent>
+  /**
+   * Every event behind a place, in order, without end. `onReached` is called when the cluster has taken the wish.
+   *
+   * @throws the client's error when the connection is lost.
+   */
+  follow(
+    after: ClusterPosition | undefined,
+    signal: AbortSignal,
+    onReached: () => void,
+  ): AsyncIterable<ClusterEvent>
   close(): Promise<void>
 }
 
@@ -81,7 +89,11 @@ interface OfficialClient {
   subscribeToAll(
     options: object,
     readable: object,
-  ): AsyncIterable<ResolvedEvent> & { unsubscribe(): Promise<void>; destroy(): unknown }
+  ): AsyncIterable<ResolvedEvent> & {
+    unsubscribe(): Promise<void>
+    destroy(): unknown
+    once(event: 'confirmation', listener: () => void): unknown
+  }
   dispose(): Promise<void>
 }
 
@@ -126,7 +138,7 @@ export async function connectCluster(connection: string): Promise<ClusterConnect
       }
       return (await readOne(() => official.readAll(options)))?.position
     },
-    follow: (after, signal) => follow(official, after, signal),
+    follow: (after, signal, onReached) => follow(official, after, signal, onReached),
     async close() {
       // The client waits for streams that it ended itself, some of them for ever.
       await Promise.race([official.dispose(), pause(disposeMs, undefined, { ref: false })])
@@ -234,11 +246,13 @@ async function* follow(
   official: OfficialClient,
   after: ClusterPosition | undefined,
   signal: AbortSignal,
+  onReached: () => void,
 ): AsyncGenerator<ClusterEvent> {
   const subscription = official.subscribeToAll(
     { fromPosition: after ?? 'start', resolveLinkTos: false },
     { highWaterMark: heldEventsMax },
   )
+  subscription.once('confirmation', onReached)
   const end = () => {
     // What the client says of its own cancellation is of no interest.
     void subscription.unsubscribe().catch(() => undefined)

@@ -93,11 +93,13 @@ export function startSequencer(parts: SequencerParts): Sequencer {
 
   const receive = async () => {
     let backoffMs = backoffMinMs
+    const reachedAgain = () => {
+      parts.onLost(undefined)
+      backoffMs = backoffMinMs
+    }
     while (!signal.aborted) {
       try {
-        for await (const event of connection.follow(received, signal)) {
-          parts.onLost(undefined)
-          backoffMs = backoffMinMs
+        for await (const event of connection.follow(received, signal, reachedAgain)) {
           received = event.position
           held.push(event)
           arrived()
