@@ -109,17 +109,20 @@ export function startExecution(
       ? { execution: createExecutionActivities({ reader: view, control, now }) }
       : {}),
   })
-  const follower = followProposals({ reader: view, desk, open, starter, log })
-  const observer = observeChanges({ starter, log, newId: randomUUID })
-  onAvailable.push(
-    () => follower.executionIsBack(),
-    () => observer.executionIsBack(),
-  )
-  void control.watchAll((project, assetId) => observer.changed({ project, assetId }))
   // The reverse of this order: nothing new begins, attempts are drained, then processes are ended.
   closing.add('asset control', () => control.close())
   closing.add('execution', () => execution.close())
-  closing.add('followers', () => Promise.all([follower.close(), observer.close()]))
+  if (runs('worker')) {
+    const follower = followProposals({ reader: view, desk, open, starter, log })
+    onAvailable.push(() => follower.executionIsBack())
+    closing.add('proposal follower', () => follower.close())
+  }
+  if (runs('execution-runtime')) {
+    const observer = observeChanges({ starter, log, newId: randomUUID })
+    onAvailable.push(() => observer.executionIsBack())
+    closing.add('asset observer', () => observer.close())
+    void control.watchAll((project, assetId) => observer.changed({ project, assetId }))
+  }
   return { execution, factChecks: runs('worker') ? factChecksOf(starter, projection) : undefined }
 }
 

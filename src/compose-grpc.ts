@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { type GrpcServer, startGrpcServer } from './api/grpc/server.js'
 import type { Domain } from './compose.js'
 import { EvidenceError } from './contracts/errors.js'
+import { createEnrolledWriter } from './ledger/enrolled-writer.js'
+import type { Ledger } from './ledger/ledger.js'
+import type { SealedHeads } from './ledger/sealed-heads.js'
 import { openGroupFiles } from './runtime/adapters/group-files.js'
 import { readPasswordFile } from './runtime/adapters/password-file.js'
 import { ownTlsFiles, readTlsFiles } from './runtime/adapters/tls-certificate.js'
@@ -11,12 +14,14 @@ import type { Config } from './runtime/config.js'
 import type { DataFolder } from './runtime/data-folder.js'
 import type { Log } from './runtime/log.js'
 
-/** The protocol of EventStoreDB over the ledger. As the HTTP server, it can tell of no side effect (law 3). */
+/** The protocol of EventStoreDB over the ledger, and our own for enrolled processes: they alone tell of side effects (law 3). */
 export async function startGrpc(
   { grpc }: Config,
-  { view, recorder, clients, identities, now }: Domain,
-  { folder, log, closing }: { folder: DataFolder; log: Log; closing: Closing },
+  ledger: Ledger,
+  { view, recorder, clients, identities, workers, now }: Domain,
+  parts: { heads: SealedHeads; folder: DataFolder; log: Log; closing: Closing },
 ): Promise<GrpcServer> {
+  const { heads, folder, log, closing } = parts
   const tls =
     grpc.tls === undefined
       ? await ownTlsFiles(folder.keys, grpc.host, now())
@@ -38,6 +43,7 @@ export async function startGrpc(
         const name = passwords?.(user, password)
         return name === undefined ? undefined : identityNamed(identities, name)
       },
+      remote: { workers, writer: createEnrolledWriter(ledger, clients), heads, health: ledger },
     },
     { host: grpc.host, port: grpc.port, tls },
   )

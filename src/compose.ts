@@ -25,6 +25,7 @@ import { createAssetViews } from './runtime/asset-view.js'
 import type { Config } from './runtime/config.js'
 import type { Closing } from './runtime/closing.js'
 import type { DataFolder } from './runtime/data-folder.js'
+import { foldedElsewhere } from './runtime/folded-elsewhere.js'
 import { createIdentities } from './runtime/identities.js'
 import { readingView } from './runtime/ledger-view.js'
 import { checkFacts, type CheckWish, type TableCheck } from './runtime/fact-check.js'
@@ -179,6 +180,17 @@ const noFacts = () => {
   throw new EvidenceError('WAREHOUSE_UNAVAILABLE', 'this process runs no warehouse')
 }
 
+const projectionControl = (
+  projection: Projection | undefined,
+  warehouse: OpenWarehouse | undefined,
+) => {
+  if (projection !== undefined)
+    return { progress: projection.progress, rebuild: () => projection.rebuild() }
+  return warehouse === undefined
+    ? { progress: () => [], rebuild: async () => noFacts() }
+    : foldedElsewhere(warehouse.warehouse)
+}
+
 /** The HTTP server. What it is handed can read and record; nothing in it tells of side effects (law 3). */
 export async function startApi(
   config: Config,
@@ -244,10 +256,7 @@ export function apiParts(
       query: async (sql, parameters) =>
         warehouse === undefined ? noFacts() : warehouse.warehouse.query(sql, parameters),
     },
-    projections:
-      projection === undefined
-        ? { progress: () => [], rebuild: async () => noFacts() }
-        : { progress: projection.progress, rebuild: () => projection.rebuild() },
+    projections: projectionControl(projection, warehouse),
     ...(factChecks === undefined ? {} : { factChecks }),
     health,
     ...(witnessed === undefined ? {} : { witnessed }),

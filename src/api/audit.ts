@@ -23,7 +23,7 @@ export const audit =
         },
       },
       async () => ({
-        position: String(foldedPosition(projections)),
+        position: String(await foldedPosition(projections)),
         queries: auditQueries.map(({ name, summary, parameters, population, expects }) => ({
           query: name,
           summary,
@@ -50,7 +50,7 @@ export const audit =
         if (query === undefined)
           throw new EvidenceError('NOT_FOUND', `there is no audit query ${request.params.query}`)
         const parameters = parametersOf(query, request.query)
-        const position = foldedPosition(projections)
+        const position = await foldedPosition(projections)
         const rows = await queries.query(query.sql, parameters)
         const proof =
           request.query.proof === 'true'

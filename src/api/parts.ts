@@ -26,6 +26,8 @@ export interface TableProgress {
 /** What the entrances may ask of the projector. */
 export interface ProjectionControl {
   progress(): readonly TableProgress[]
+  /** Asks anew, where the tables are folded elsewhere. @throws EvidenceError WAREHOUSE_UNAVAILABLE. */
+  refresh?(): Promise<void>
   /** Empties every fact table and begins to fold it from 0; resolves when that has begun. */
   rebuild(): Promise<void>
 }

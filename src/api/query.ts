@@ -13,7 +13,8 @@ const Progress = z.object({
 })
 
 /** Below it every event is in every table. @throws EvidenceError WAREHOUSE_UNAVAILABLE where none is folded. */
-export function foldedPosition(projections: ApiParts['projections']): number {
+export async function foldedPosition(projections: ApiParts['projections']): Promise<number> {
+  await projections.refresh?.()
   const position = Math.min(...projections.progress().map((table) => table.position))
   if (!Number.isFinite(position))
     throw new EvidenceError('WAREHOUSE_UNAVAILABLE', 'the fact tables are not there yet')
@@ -43,7 +44,7 @@ export const query =
       async (request) => {
         const { sql, parameters, proof } = request.body
         // Read before the rows are: what was folded by then is in them.
-        const position = foldedPosition(projections)
+        const position = await foldedPosition(projections)
         const rows = await queries.query(sql, parameters)
         const proven = proof
           ? await queryProofOf(
@@ -69,7 +70,10 @@ export const query =
           response: { 200: Progress },
         },
       },
-      async () => progress(),
+      async () => {
+        await projections.refresh?.()
+        return progress()
+      },
     )
 
     app.post(

@@ -24,6 +24,7 @@ import { show } from './show.js'
 import { token } from './token.js'
 import { up } from './up.js'
 import { verify } from './verify.js'
+import { worker } from './worker.js'
 
 const commands: readonly Command[] = [
   up,
@@ -40,6 +41,7 @@ const commands: readonly Command[] = [
   verify,
   checkpoint,
   key,
+  worker,
   query,
   audit,
   assets,

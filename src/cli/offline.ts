@@ -36,6 +36,8 @@ export interface Offline {
    * @throws EvidenceError DATA_FOLDER_INVALID, LEDGER_LOCKED, KEY_FILE_INVALID.
    */
   rotateKey(data: string): Promise<KeyHistoryView>
+  /** By what this machine is known to a ledger in another process; made when there is none. */
+  workerIdentity(data: string): Promise<{ readonly publicKeySha256: string }>
   /** Whether some process has the ledger of this data folder open; false when there is none. */
   isLocked(data: string): Promise<boolean>
   /** Where a Temporal server would be taken from on this machine; null when there is none. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadConfig } from '../runtime/config.js'
 import { type Command, readArgs } from './command.js'
@@ -37,7 +37,12 @@ export const up: Command = {
     const interrupted = context.interrupted()
     try {
       // Told with the address of this start; a named service elsewhere is not meant.
-      if (config.components.includes('api')) terminal.out(await welcome(config.data, context))
+      if (['api', 'ledger'].every((name) => config.components.some((one) => one === name)))
+        terminal.out(await welcome(config.data, context))
+      else
+        terminal.out(
+          `FractalOps Ledger is up: ${config.components.join(', ')}\n${places(config.data)}`,
+        )
       await Promise.race([running.closed, interrupted])
       terminal.err('stopping\n')
     } finally {
@@ -48,21 +53,25 @@ export const up: Command = {
   },
 }
 
+/** Where this process listens. */
+function places(data: string): string {
+  // A witness alone has another folder.
+  const path = join(data, 'addresses.json')
+  if (!existsSync(path)) return ''
+  // Written by this process a moment ago.
+  const addresses = JSON.parse(readFileSync(path, 'utf8')) as Record<string, string | null>
+  return Object.entries(addresses)
+    .flatMap(([part, address]) => (address === null ? [] : [`  ${part.padEnd(10)} ${address}\n`]))
+    .join('')
+}
+
 async function welcome(data: string, context: Parameters<Command['run']>[1]): Promise<string> {
   const flags = { data }
   const client = connect(flags, { ...context, env: {} })
   const { sign_in_url: link } = await client.post<{ sign_in_url: string }>('/v1/session/links')
-  // Written by this process a moment ago.
-  const addresses = JSON.parse(readFileSync(join(data, 'addresses.json'), 'utf8')) as Record<
-    string,
-    string | null
-  >
-  const places = Object.entries(addresses).flatMap(([part, address]) =>
-    address === null ? [] : [`  ${part.padEnd(10)} ${address}\n`],
-  )
   return `
 FractalOps Ledger is up.
-${places.join('')}
+${places(data)}
 Sign in to the portal, once, within 15 minutes:
   ${link}
 

@@ -21,10 +21,19 @@ export interface EventDraft {
 /** The revision a stream must have: none yet, any at all, at least one, or exactly this last one. */
 export type ExpectedRevision = 'any' | 'none' | 'exists' | number
 
+/** The attempt of an activity in which something is appended. */
+export interface AttemptName {
+  readonly workflowId: string
+  readonly activityId: string
+  readonly activityType: string
+}
+
 export interface AppendRequest {
   readonly project: string
   readonly stream: string
   readonly expected: ExpectedRevision
+  /** Given with every event of the writer `activity`: a ledger in another process asks for it. */
+  readonly attempt?: AttemptName
   /** Appended together or not at all; at most `batchEventsMax`. */
   readonly events: readonly EventDraft[]
 }

@@ -1,5 +1,6 @@
 import type {
   AppendRequest,
+  AttemptName,
   EventDraft,
   EventStore,
   ExpectedRevision,
@@ -59,10 +60,7 @@ export interface ClientWriter {
 }
 
 /** The attempt of one activity, to which a side-effect capability is bound. */
-export interface Attempt {
-  readonly workflowId: string
-  readonly activityId: string
-  readonly activityType: string
+export interface Attempt extends AttemptName {
   /** Whether the caller runs inside exactly this attempt. */
   isCurrent(): boolean
 }
@@ -75,7 +73,11 @@ export interface SideEffectWriter {
   record(recording: Recording): Promise<readonly Receipt[]>
 }
 
-const refuseOthers = (writer: Writer, recording: Recording) => {
+/** Whether facts may be recorded by this writer there. @throws EvidenceError WRITER_REFUSED, STREAM_INVALID. */
+export const refuseOthers = (
+  writer: Writer,
+  recording: { readonly stream: string; readonly facts: readonly Pick<Fact, 'contract'>[] },
+): void => {
   for (const { contract } of recording.facts) {
     if (contract.writer !== writer) {
       throw new EvidenceError(
@@ -93,15 +95,17 @@ const refuseOthers = (writer: Writer, recording: Recording) => {
   }
 }
 
-const recorder = (store: EventStore, writer: Writer) => (recording: Recording) => {
-  refuseOthers(writer, recording)
-  return store.append({
-    project: recording.project,
-    stream: recording.stream,
-    expected: recording.expected,
-    events: recording.facts.map((fact) => encodeFact(fact, recording.actor)),
-  })
-}
+const recorder =
+  (store: EventStore, writer: Writer, attempt?: AttemptName) => (recording: Recording) => {
+    refuseOthers(writer, recording)
+    return store.append({
+      project: recording.project,
+      stream: recording.stream,
+      expected: recording.expected,
+      ...(attempt === undefined ? {} : { attempt }),
+      events: recording.facts.map((fact) => encodeFact(fact, recording.actor)),
+    })
+  }
 
 export const createRecordWriter = (store: EventStore): RecordWriter => {
   const record = recorder(store, 'recording')
@@ -181,7 +185,8 @@ export function mintSideEffectWriter(
   store: EventStore,
   attempt: Attempt,
 ): { readonly writer: SideEffectWriter; end(): void } {
-  const record = recorder(store, 'activity')
+  const { workflowId, activityId, activityType } = attempt
+  const record = recorder(store, 'activity', { workflowId, activityId, activityType })
   let ended = false
   return {
     writer: {

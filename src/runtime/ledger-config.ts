@@ -78,3 +78,33 @@ export function withCredentials(connection: string, login: string): string {
   const password = encodeURIComponent(login.slice(colon + 1))
   return connection.replace('://', () => `://${name}:${password}@`)
 }
+
+/** The process that has the ledger, for one that has it not. */
+export interface RemoteLedgerPlace {
+  /** `host:port`. */
+  readonly address: string
+  /** Absolute path of the certificate by which that process is known. */
+  readonly authorityFile: string
+}
+
+const remoteForm =
+  /^esdb:\/\/((?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5})\/?\?tlsCAFile=([^&]+)$/
+
+/**
+ * Where a process without the component `ledger` finds it.
+ * @throws EvidenceError CONFIGURATION_INVALID.
+ */
+export function remotePlace(
+  ledger: LedgerPlace,
+  components: readonly string[],
+  cwd = '.',
+): RemoteLedgerPlace {
+  const [, address, authority] =
+    ledger.kind === 'cluster' ? (remoteForm.exec(ledger.connection) ?? []) : []
+  if (address !== undefined && authority !== undefined)
+    return { address, authorityFile: resolve(cwd, decodeURIComponent(authority)) }
+  throw new EvidenceError(
+    'CONFIGURATION_INVALID',
+    `a process of ${components.join(', ')} reaches the ledger of another one: FRACTALOPS_LEDGER must be esdb://HOST:PORT?tlsCAFile=FILE, with the keys/grpc-ca.crt of that one and without a password`,
+  )
+}

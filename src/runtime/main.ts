@@ -19,6 +19,7 @@ import { openLedger } from '../compose-ledger.js'
 import { offlineHeads, startSealer } from '../compose-heads.js'
 import { startLiveTable } from '../compose-live.js'
 import { startVerification } from '../compose-verify.js'
+import { openLedgerElsewhere } from '../compose-remote.js'
 import { startWitness } from '../compose-witness.js'
 import { rotateKey } from '../compose-keys.js'
 import { startWitnessing } from '../compose-witnessing.js'
@@ -28,8 +29,10 @@ import { fsck } from '../ledger/adapters/fsck.js'
 import { lockFolder } from '../ledger/adapters/folder-lock.js'
 import { openJournalReadOnly } from '../ledger/adapters/open-journal.js'
 import type { Ledger } from '../ledger/ledger.js'
+import type { SealedHeads } from '../ledger/sealed-heads.js'
 import type { OpenMovableStore } from '../ledger/movable-store.js'
 import { openServiceLog } from './adapters/service-log.js'
+import { ownWorkerIdentity } from './adapters/worker-certificate.js'
 import { temporalExecutable } from './adapters/temporal-executable.js'
 import type { LedgerVerifier } from '../ledger/verification.js'
 import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
@@ -173,16 +176,9 @@ async function startParts(
 ): Promise<RunningProduct> {
   const runs = (...components: readonly Component[]) =>
     components.some((component) => config.components.includes(component))
-  if (!runs('ledger'))
-    throw new EvidenceError(
-      'CONFIGURATION_INVALID',
-      'the components must hold "ledger": a process without it cannot reach the ledger yet',
-    )
-  const { ledger, ownLog } = await openLedger(config, folder, log)
-  closing.add('ledger', () => ledger.close())
-  const witnessed = await startWitnessing(ledger, ownLog, config, { log, closing })
-  const { heads } = await startSealer(ledger, ownLog.folder, { log, closing })
-  const verifier = await startVerification(ledger, ownLog, config.verifier, { log, closing })
+  const { ledger, heads, witnessed, verifier } = runs('ledger')
+    ? await openOwnLedger(config, folder, { log, closing })
+    : await ledgerElsewhere(config, folder, io, { log, closing })
   await withdrawAddresses(folder)
   const domain = openDomain(ledger)
   const sessions = createSessions({
@@ -191,7 +187,12 @@ async function startParts(
     now: domain.now,
   })
 
-  const warehouse = runs('warehouse', 'projector')
+  // The entrances ask a warehouse elsewhere, if one is named, and no other.
+  const warehouse = runs(
+    'warehouse',
+    'projector',
+    ...(config.warehouse.embedded ? [] : ['api' as const]),
+  )
     ? await openWarehouse(config, folder, log, closing)
     : undefined
   const temporal = runs('worker', 'execution-runtime')
@@ -205,7 +206,8 @@ async function startParts(
     temporal === undefined
       ? {}
       : startExecution(ledger, domain, temporal, { config, folder, log, closing, projection })
-  if (execution === undefined) followAlone(domain, log, closing)
+  // Where there is no worker beside the ledger, proposals still move on as far as that needs none.
+  if (runs('ledger') && !runs('worker')) followAlone(domain, log, closing)
   const liveTable = runs('api') ? startLiveTable(config, domain, io, { log, closing }) : undefined
   const asked = { warehouse, projection, execution, witnessed, verifier, liveTable }
   const health = createHealth(ledger, asked)
@@ -222,7 +224,9 @@ async function startParts(
         closing,
       })
     : undefined
-  const grpc = await startGrpc(config, domain, { folder, log, closing })
+  const grpc = runs('ledger')
+    ? await startGrpc(config, ledger, domain, { heads, folder, log, closing })
+    : undefined
   if (runs('witness')) await runWitness(config, io, log, closing)
   return publish({
     folder,
@@ -231,10 +235,41 @@ async function startParts(
     addresses: () => ({
       http: api?.url ?? null,
       warehouse: warehouse?.child?.url ?? null,
-      grpc: formatHostPort(grpc),
+      grpc: grpc === undefined ? null : formatHostPort(grpc),
       temporal: temporal?.server?.address() ?? null,
     }),
   })
+}
+
+/** The ledger and what only the process that has it does for it. */
+interface LedgerOfProcess {
+  readonly ledger: Ledger
+  readonly heads: SealedHeads
+  readonly witnessed: WitnessedCheckpoints | undefined
+  readonly verifier: LedgerVerifier | undefined
+}
+
+async function openOwnLedger(
+  config: Config,
+  folder: DataFolder,
+  { log, closing }: { log: Log; closing: Closing },
+): Promise<LedgerOfProcess> {
+  const { ledger, ownLog } = await openLedger(config, folder, log)
+  closing.add('ledger', () => ledger.close())
+  const witnessed = await startWitnessing(ledger, ownLog, config, { log, closing })
+  const { heads } = await startSealer(ledger, ownLog.folder, { log, closing })
+  const verifier = await startVerification(ledger, ownLog, config.verifier, { log, closing })
+  return { ledger, heads, witnessed, verifier }
+}
+
+async function ledgerElsewhere(
+  config: Config,
+  folder: DataFolder,
+  io: ServiceIo,
+  parts: { log: Log; closing: Closing },
+): Promise<LedgerOfProcess> {
+  const ledger = await openLedgerElsewhere(config, folder, io, parts)
+  return { ledger, heads: ledger.heads, witnessed: undefined, verifier: undefined }
 }
 
 /** Proposals move on as far as that needs no execution. */
@@ -323,6 +358,7 @@ export const offline: Offline = {
       onProgress,
     ),
   rotateKey,
+  workerIdentity: async (data) => ownWorkerIdentity((await openDataFolder(data)).keys, Date.now()),
   async isLocked(data) {
     try {
       await (await lockFolder(dataFolder(data).ledger, 'shared')).release()

@@ -144,7 +144,9 @@ export class Product {
         if (child.exitCode !== null)
           throw new Error(`the product ended with ${child.exitCode}:\n${this.output}`)
         if (!existsSync(addresses)) return undefined
-        const { http } = JSON.parse(readFileSync(addresses, 'utf8')) as { http: string }
+        const { http } = JSON.parse(readFileSync(addresses, 'utf8')) as { http: string | null }
+        // A process without the API is ready when everything in it listens.
+        if (http === null) return true
         this.url = http.startsWith('http') ? http : `http://${http}`
         const ready = await fetch(`${this.url}/readyz`)
         return ready.ok ? true : undefined

@@ -23,13 +23,18 @@ export interface Connections {
  */
 export function takeConnections(to: {
   readonly tls: { readonly certificate: Uint8Array; readonly key: Uint8Array } | undefined
+  /** Sees every connection with TLS before anything it carries. */
+  readonly secured: (socket: TLSSocket) => void
   readonly http2: (socket: Socket) => void
   readonly http1: RequestListener
 }): Connections {
   const sockets = new Set<Socket>()
   const http = createHttpServer({ headersTimeout: headersMs, requestTimeout: requestMs }, to.http1)
   const http1 = (socket: Socket) => void http.emit('connection', socket)
-  const tls = to.tls === undefined ? undefined : secured(to.tls, { http1, http2: to.http2 })
+  const tls =
+    to.tls === undefined
+      ? undefined
+      : secured(to.tls, { http1, http2: to.http2, opened: to.secured })
   const listener = createServer((socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
@@ -54,16 +59,24 @@ export function takeConnections(to: {
 
 function secured(
   { certificate, key }: { readonly certificate: Uint8Array; readonly key: Uint8Array },
-  to: { readonly http1: (socket: Socket) => void; readonly http2: (socket: Socket) => void },
+  to: {
+    readonly opened: (socket: TLSSocket) => void
+    readonly http1: (socket: Socket) => void
+    readonly http2: (socket: Socket) => void
+  },
 ): (socket: Socket) => void {
   const server = createTlsServer({
     cert: Buffer.from(certificate),
     key: Buffer.from(key),
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: firstBytesMs,
+    // Asked of every client and needed of none; whether a key counts is judged call by call.
+    requestCert: true,
+    rejectUnauthorized: false,
   })
   server.on('secureConnection', (socket: TLSSocket) => {
     socket.on('error', () => socket.destroy())
+    to.opened(socket)
     if (socket.alpnProtocol === 'h2') to.http2(socket)
     else to.http1(socket)
   })

@@ -1,3 +1,4 @@
+import { ledgerRpcName } from '../../contracts/ledger-messages.js'
 import type { GrpcParts } from './parts.js'
 import { ClusterInfo, Empty, SupportedMethods } from './messages.js'
 import { type Method, unary } from './rpc.js'
@@ -29,12 +30,15 @@ const supported = [
   ].map((method) => [method, groups, ['stream', 'all']] as const),
 ] as const
 
+/** By this a process that is no mere client knows that the peer is a ledger of ours, which sequences itself. */
+const own = [['append', ledgerRpcName.toLowerCase(), []]] as const
+
 /** `VNodeState.Leader`. */
 const leaderState = 8
 
 /** What this server offers, and that it stands alone. Anybody may ask: clients do before they sign in. */
 export const features = (
-  { newId, now }: Pick<GrpcParts, 'newId' | 'now'>,
+  { newId, now, remote }: Pick<GrpcParts, 'newId' | 'now' | 'remote'>,
   address: () => { readonly host: string; readonly port: number },
 ): readonly Method[] => {
   const instance = newId()
@@ -45,11 +49,13 @@ export const features = (
       SupportedMethods,
       async () => ({
         version: serverVersion,
-        methods: supported.map(([methodName, serviceName, names]) => ({
-          methodName,
-          serviceName,
-          features: names,
-        })),
+        methods: [...supported, ...(remote === undefined ? [] : own)].map(
+          ([methodName, serviceName, names]) => ({
+            methodName,
+            serviceName,
+            features: names,
+          }),
+        ),
       }),
     ),
     unary(

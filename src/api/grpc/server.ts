@@ -10,10 +10,13 @@ import { features } from './features.js'
 import { openGroups } from './groups.js'
 import { httpRequests } from './http.js'
 import { createHttp2Calls } from './http2-calls.js'
+import { ledgerMethods } from './ledger-methods.js'
 import type { GrpcParts, MethodParts } from './parts.js'
+import { peerKeys } from './peer-keys.js'
 import { persistent } from './persistent.js'
 import { reading } from './read.js'
 import type { CallWatch, Method } from './rpc.js'
+import { createWorkerCallers } from './worker-caller.js'
 
 /** How long calls may take to end when the server does. */
 const drainMs = 1_000
@@ -38,6 +41,7 @@ export interface GrpcServer {
  */
 export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Promise<GrpcServer> {
   const callers = createCallers(parts.identities, parts)
+  const keys = peerKeys(parts.now)
   const calls = createHttp2Calls()
   let bound = { host: listen.host, port: listen.port }
   const open = new Set<AbortController>()
@@ -50,11 +54,16 @@ export async function startGrpcServer(parts: GrpcParts, listen: GrpcListen): Pro
   }
   const groups = openGroups(parts, parts.groups)
   const served = { ...parts, callers }
-  for (const serve of [...methods(served, () => bound), ...persistent(served, groups)])
-    serve(calls, watch)
+  const all = [
+    ...methods(served, () => bound),
+    ...persistent(served, groups),
+    ...remoteMethods(parts, (peer) => keys.keyOf(peer)),
+  ]
+  for (const serve of all) serve(calls, watch)
   // TLS is taken off before: then HTTP/1 can be told from what gRPC speaks.
   const connections = takeConnections({
     tls: listen.tls,
+    secured: (socket) => keys.note(socket),
     http2: (socket) => calls.take(socket),
     http1: httpRequests(served, () => bound),
   })
@@ -84,6 +93,14 @@ const methods = (
   ...appendingRecords(parts),
   ...deleting(parts),
 ]
+
+const remoteMethods = (
+  { remote, ledger, now }: GrpcParts,
+  keyOf: (peer: string) => string | undefined,
+): readonly Method[] =>
+  remote === undefined
+    ? []
+    : ledgerMethods({ ...remote, ledger, callers: createWorkerCallers(remote.workers, keyOf, now) })
 
 function bind(
   listener: SocketServer,

@@ -40,6 +40,9 @@ interface TableState {
   readonly plannedTo: number
 }
 
+/** What the embedded warehouse calls itself. */
+const ourDisplayName = 'fractalops'
+
 const positionsTable = 'projection_positions'
 const tablesFolder = join(import.meta.dirname, '..', '..', '..', 'schemas', 'tables')
 
@@ -96,6 +99,18 @@ function reading(client: ClickHouseClient, embedded: boolean): WarehouseQueries 
     })
     return answer.text()
   }
+  /** The embedded warehouse of another process says who it is. */
+  let isOurs: Promise<boolean> | undefined
+  const asked = async () => {
+    const answer = await client.query({ query: 'SELECT 1', format: 'TabSeparatedRaw' })
+    await answer.text()
+    return answer.response_headers['x-clickhouse-server-display-name'] === ourDisplayName
+  }
+  const checksItself = () => {
+    isOurs ??= asked()
+    isOurs.catch(() => (isOurs = undefined))
+    return isOurs
+  }
   return {
     async query(sql, parameters) {
       try {
@@ -103,9 +118,10 @@ function reading(client: ClickHouseClient, embedded: boolean): WarehouseQueries 
           Object.entries(parameters).map(([name, value]) => [name, String(value)]),
         )
         // The embedded server makes the same check for everybody; here it only takes FORMAT off.
-        const statement = embedded
-          ? { sql: withoutFormat(sql) }
-          : await readingStatement(sql, texts, ask)
+        const statement =
+          embedded || (await checksItself())
+            ? { sql: withoutFormat(sql) }
+            : await readingStatement(sql, texts, ask)
         const answer = await client.query({
           query: statement.sql,
           query_params: { ...parameters },
