@@ -11,7 +11,7 @@ import type { RawLeafWriter } from './ledger/raw-leaf.js'
 import type { SealedHeads } from './ledger/sealed-heads.js'
 import type { LedgerVerifier } from './ledger/verification.js'
 import type { WitnessedCheckpoints } from './ledger/witnessed.js'
-import { createClientWriter, createRecordWriter } from './ledger/writers.js'
+import { createClientWriter, createLedgerWriter, createRecordWriter } from './ledger/writers.js'
 import { openClickHouse } from './projections/adapters/clickhouse.js'
 import { startWarehouse } from './projections/adapters/warehouse-child.js'
 import { projectors } from './projections/tables.js'
@@ -31,6 +31,7 @@ import { readingView } from './runtime/ledger-view.js'
 import { checkFacts, type CheckWish, type TableCheck } from './runtime/fact-check.js'
 import type { Log } from './runtime/log.js'
 import { followFacts } from './runtime/project.js'
+import { createStalledRecord } from './runtime/stalled-record.js'
 
 /** What `up` says and asks while it starts. */
 export interface ServiceIo {
@@ -71,6 +72,8 @@ export function openDomain(ledger: Ledger) {
     view,
     recorder,
     clients: createClientWriter(ledger),
+    // Of the ledger's own events; the entrances are not handed it.
+    ownWriter: createLedgerWriter(ledger),
     // Bound to this one way of writing: nothing else of the ledger is reachable from it.
     rawLeaves: rawLeavesOf(ledger),
     interoperability: ledger.interoperability,
@@ -134,9 +137,15 @@ export function startProjection(
   closing: Closing,
 ) {
   const parts = { reader: domain.view, proofs: domain.view, warehouse, projectors, log }
+  const onStalled = createStalledRecord({
+    reader: domain.view,
+    writer: domain.ownWriter,
+    newId: randomUUID,
+    log,
+  })
   const begin = () => {
     const ending = new AbortController()
-    return { ending, follower: followFacts({ ...parts, signal: ending.signal }) }
+    return { ending, follower: followFacts({ ...parts, onStalled, signal: ending.signal }) }
   }
   let running = begin()
   let rebuilding = Promise.resolve()

@@ -94,4 +94,31 @@ export const projectionRebuilt = defineEvent({
   },
 })
 
-export const projectionEvents = [projectionChecked, projectionRebuilt] as const
+export const projectionStalled = defineEvent({
+  type: 'projection.stalled',
+  version: '1',
+  writer: 'ledger',
+  category: 'projection',
+  summary:
+    'A fact table stopped at an event that its projector cannot read; the other tables go on',
+  schema: z.strictObject({
+    table: FactTable,
+    projector_version: Decimal,
+    /** Where the table stopped, and the event that stands there. */
+    position: Decimal,
+    event_id: Uuid,
+    event_type: z.string().max(256),
+    /** Code of the error; its words may quote the event and stay in the log of the service. */
+    reason_code: z.string().max(64),
+  }),
+  example: {
+    table: 'evidence',
+    projector_version: '1',
+    position: '1203',
+    event_id: '0f2d6a52-6f2e-4a4e-9d35-0c5b1a7d1c11',
+    event_type: 'evidence.recorded',
+    reason_code: 'EVENT_VERSION_UNKNOWN',
+  },
+})
+
+export const projectionEvents = [projectionChecked, projectionRebuilt, projectionStalled] as const

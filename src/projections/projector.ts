@@ -87,7 +87,16 @@ export function defineProjector(definition: {
         throw new EvidenceError(
           'PROJECTION_FAILED',
           `the table ${table} cannot read event ${event.leaf.id} (${event.leaf.type}, position ${event.position}): ${detail}`,
-          { cause, details: { table, position: String(event.position), eventId: event.leaf.id } },
+          {
+            cause,
+            details: {
+              table,
+              position: String(event.position),
+              eventId: event.leaf.id,
+              eventType: event.leaf.type,
+              reasonCode: cause instanceof EvidenceError ? cause.code : 'PROJECTION_FAILED',
+            },
+          },
         )
       }
     },

@@ -34,6 +34,10 @@ export interface Stalled {
   readonly table: string
   readonly position: number
   readonly detail: string
+  readonly version: number
+  readonly eventId: string
+  readonly eventType: string
+  readonly reasonCode: string
 }
 
 /** Follows the ledger into the fact tables. */
@@ -108,7 +112,19 @@ function createFolding({ reader, proofs, warehouse, projectors }: FoldOptions) {
     } catch (error) {
       if (!(error instanceof EvidenceError)) throw error
       const position = Number(error.details['position'] ?? entries[0]?.event.position ?? 0)
-      stalled.set(projector.table, { table: projector.table, position, detail: error.message })
+      const of = (name: string) => {
+        const detail = error.details[name]
+        return typeof detail === 'string' ? detail : ''
+      }
+      stalled.set(projector.table, {
+        table: projector.table,
+        version: projector.version,
+        position,
+        detail: error.message,
+        eventId: of('eventId'),
+        eventType: of('eventType'),
+        reasonCode: of('reasonCode'),
+      })
       return undefined
     }
   }
@@ -164,8 +180,14 @@ function createFolding({ reader, proofs, warehouse, projectors }: FoldOptions) {
  * Folds the ledger into the fact tables until the signal aborts. The warehouse may go and come
  * back at any time; nothing is skipped or written twice.
  */
-export function followFacts(options: FoldOptions & { readonly log: Log }): FactFollower {
-  const { signal, log, onProgress } = options
+export function followFacts(
+  options: FoldOptions & {
+    readonly log: Log
+    /** Told of every table that stopped, again after every try; must not throw. */
+    readonly onStalled?: (stalled: Stalled) => Promise<void>
+  },
+): FactFollower {
+  const { signal, log, onProgress, onStalled } = options
   const folding = createFolding(options)
   let opened = false
   let failure = ''
@@ -190,8 +212,11 @@ export function followFacts(options: FoldOptions & { readonly log: Log }): FactF
     const known = new Set(folding.stalled.keys())
     const moved = await folding.step()
     changed()
-    for (const [table, { position, detail }] of folding.stalled) {
-      if (!known.has(table)) log.warn('fact table stalled', { table, position, detail })
+    for (const [table, stalled] of folding.stalled) {
+      if (known.has(table)) continue
+      const { position, detail } = stalled
+      log.warn('fact table stalled', { table, position, detail })
+      await onStalled?.(stalled)
     }
     if (!moved) return false
     onProgress?.({ position: folding.lowest(), size: folding.size() })

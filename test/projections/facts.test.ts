@@ -1,4 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
+import { projectionStalled } from '../../src/contracts/projection.js'
+import { dataOf } from '../../src/ledger/facts.js'
+import { createLedgerWriter } from '../../src/ledger/writers.js'
+import { createStalledRecord } from '../../src/runtime/stalled-record.js'
 import type { EventStore, ProofSource } from '../../src/ledger/event-store.js'
 import { hexOf, utf8 } from '../../src/ledger/encoding.js'
 import type { Projector } from '../../src/projections/projector.js'
@@ -248,6 +253,12 @@ t.test('a table that cannot read an event stops alone and says where', async (t)
     }),
   )
   const size = await coveredBy(ledger)
+  const told = createStalledRecord({
+    reader: ledger,
+    writer: createLedgerWriter(ledger),
+    newId: randomUUID,
+    log: quiet,
+  })
   const ending = new AbortController()
   const follower = followFacts({
     reader: ledger,
@@ -256,10 +267,12 @@ t.test('a table that cannot read an event stops alone and says where', async (t)
     projectors,
     signal: ending.signal,
     log: quiet,
+    onStalled: told,
   })
   await eventually('the other tables being folded', async () => {
     const positions = await warehouse.positions()
-    return positions.get('events')?.position === size && positions.get('evidence')?.position === 0
+    return (positions.get('events')?.position ?? 0) >= size &&
+      positions.get('evidence')?.position === 0
       ? true
       : undefined
   })
@@ -268,6 +281,20 @@ t.test('a table that cannot read an event stops alone and says where', async (t)
     detail: /evidence.*version 99/,
     stalled: [{ table: 'evidence' }],
   })
+  await eventually('the event that tells of it', () => (ledger.size() > size ? true : undefined))
+  for (const stalled of follower.status().stalled) await told(stalled)
+  const tellings = []
+  for await (const event of ledger.readStream({
+    project: 'default',
+    stream: 'projection-evidence',
+  }))
+    tellings.push(dataOf(projectionStalled, event))
+  t.match(
+    tellings,
+    [{ position: '0', event_type: 'evidence.recorded', reason_code: 'EVENT_VERSION_UNKNOWN' }],
+    'it is told once',
+  )
+  t.equal(tellings.length, 1)
   await t.rejects(follower.rebuild(), { code: 'PROJECTION_FAILED' })
   ending.abort()
   await follower.done
