@@ -62,6 +62,7 @@ const noParts: ApiParts = {
   assets: { list: unused, get: unused, positionAt: unused },
   lineage: { ask: unused },
   graphText: { turtle: unused, trig: unused },
+  graphs: { ask: unused },
   queries: { query: unused },
   projections: { progress: unused, rebuild: unused },
   health: unused,

@@ -5,6 +5,7 @@ import type { SealedHeads } from '../ledger/sealed-heads.js'
 import type { LedgerVerifier } from '../ledger/verification.js'
 import type { WitnessedCheckpoints } from '../ledger/witnessed.js'
 import type { ClientWriter, RecordWriter } from '../ledger/writers.js'
+import type { GraphQueries } from '../ontology/graph-queries.js'
 import type { GraphText } from '../ontology/graph-text.js'
 import type { WarehouseQueries } from '../projections/warehouse.js'
 import type { PolicyEngine } from '../proposals/policy-engine.js'
@@ -64,6 +65,7 @@ export interface ApiParts {
   readonly assets: AssetViews
   readonly lineage: Lineage
   readonly graphText: GraphText
+  readonly graphs: Pick<GraphQueries, 'ask'>
   readonly queries: WarehouseQueries
   readonly projections: ProjectionControl
   /** Absent when this process folds no fact tables or runs no workflows. */

@@ -11,6 +11,7 @@ import { assets } from './assets.js'
 import { audit } from './audit.js'
 import { completeness } from './completeness.js'
 import { events } from './events.js'
+import { sparql } from './sparql.js'
 import { streams } from './streams.js'
 import { streamMetadata } from './stream-metadata.js'
 import { evidence } from './evidence.js'
@@ -98,6 +99,7 @@ export async function buildServer(parts: ApiParts, options: ApiOptions): Promise
     factChecks,
     lineage,
     audit,
+    sparql,
     policies,
     hud,
     health,

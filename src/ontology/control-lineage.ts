@@ -7,6 +7,7 @@ import {
 import {
   alarmCleared,
   alarmRaised,
+  duplicateRefused,
   headsSealed,
   keyCreated,
   ledgerBootstrapped,
@@ -137,6 +138,11 @@ export const ledgerLineage: readonly Mapping[] = [
       startedAtTime: data.pass_began,
     }
     return tale(verification, thing(verification, 'Verification', told))
+  }),
+  on(duplicateRefused, (data, { names, event, actor }) => {
+    const refusal = names.ofEvent('refusal', event.leaf.id)
+    const told = { used: names.event(data.event_id), wasAssociatedWith: actor }
+    return tale(refusal, thing(refusal, 'DuplicateRefusal', told))
   }),
   on(alarmRaised, (data, { names, actor }) => {
     const alarm = names.alarm(data.alarm)

@@ -50,6 +50,7 @@ export const eventKinds = [
   'bootstrap',
   'check',
   'rebuild',
+  'refusal',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 

@@ -28,6 +28,7 @@ export const classes = {
   Clearance: [`${l}Clearance`, `${prov}Entity`],
   Comment: [`${l}Comment`, `${prov}Activity`],
   Decision: [`${l}Decision`, `${prov}Entity`],
+  DuplicateRefusal: [`${l}DuplicateRefusal`, `${prov}Activity`],
   Enforcement: [`${l}Enforcement`, `${prov}Activity`],
   Enqueueing: [`${l}Enqueueing`, `${prov}Activity`],
   Entity: [`${prov}Entity`],

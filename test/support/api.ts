@@ -6,7 +6,7 @@ import type { ApiOptions, ApiParts } from '../../src/api/parts.js'
 import { buildServer } from '../../src/api/server.js'
 import { createSessions } from '../../src/api/sessions.js'
 import { createAssetDirectory } from '../../src/assets/directory.js'
-import { lateGraphText, lineageOver } from '../../src/compose-lineage.js'
+import { lateGraphs, lateGraphText, lineageOver } from '../../src/compose-lineage.js'
 import { EvidenceError } from '../../src/contracts/errors.js'
 import type { AccessRole } from '../../src/contracts/identifiers.js'
 import { ledgerStream } from '../../src/ledger/adapters/ledger-clock.js'
@@ -111,6 +111,7 @@ export async function openTestApi(
     assets: createAssetViews(view, createAssetDirectory(view)),
     lineage: lineageOver(view, options.desk?.(ledger) ?? emptyDesk),
     graphText: lateGraphText,
+    graphs: lateGraphs(view),
     queries: { query: async () => [{ one: 1 }] },
     projections: {
       progress: () => [{ table: 'events', position: ledger.size() }],
