@@ -33,7 +33,7 @@ export async function openOn(
   data: string,
   options: Partial<ClusterLedgerOptions> = {},
 ): Promise<ClusterLedger> {
-  const cluster = await connectCluster(connection)
+  const cluster = options.connection ?? (await connectCluster(connection))
   const ledger = await openClusterLedger({
     folder: join(data, 'ledger'),
     clusterFolder: join(data, 'cluster'),

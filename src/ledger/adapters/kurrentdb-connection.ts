@@ -141,7 +141,7 @@ export async function connectCluster(connection: string): Promise<ClusterConnect
     follow: (after, signal, onReached) => follow(official, after, signal, onReached),
     async close() {
       // The client waits for streams that it ended itself, some of them for ever.
-      await Promise.race([official.dispose(), pause(disposeMs, undefined, { ref: false })])
+      await Promise.race([official.dispose(), pause(disposeMs)])
     },
   }
 }
