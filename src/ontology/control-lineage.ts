@@ -13,7 +13,7 @@ import {
   ledgerBootstrapped,
   ledgerVerified,
 } from '../contracts/ledger.js'
-import { projectionChecked, projectionRebuilt } from '../contracts/projection.js'
+import { projectionChecked, projectionRebuilt, projectionStalled } from '../contracts/projection.js'
 import { about, thing } from './rdf.js'
 import { type Mapping, on, tale } from './told.js'
 
@@ -94,6 +94,18 @@ export const projectionLineage: readonly Mapping[] = [
         used: names.table(data.table),
         wasInformedBy: names.ofEvent('check', data.check_id),
         wasAssociatedWith: actor,
+      }),
+      thing(names.table(data.table), 'FactTable', { name: data.table }),
+    )
+  }),
+  on(projectionStalled, (data, { names, event, actor }) => {
+    const stall = names.ofEvent('stall', event.leaf.id)
+    return tale(
+      stall,
+      thing(stall, 'FactStall', {
+        used: [names.table(data.table), names.event(data.event_id)],
+        wasAssociatedWith: actor,
+        reasonCode: data.reason_code,
       }),
       thing(names.table(data.table), 'FactTable', { name: data.table }),
     )

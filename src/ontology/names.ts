@@ -51,6 +51,7 @@ export const eventKinds = [
   'check',
   'rebuild',
   'refusal',
+  'stall',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 

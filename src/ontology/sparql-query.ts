@@ -7,10 +7,12 @@ export type QueryForm = 'SELECT' | 'ASK' | 'CONSTRUCT' | 'DESCRIBE'
 
 const forms: ReadonlySet<string> = new Set(['SELECT', 'ASK', 'CONSTRUCT', 'DESCRIBE'])
 
+const iri = /<[^<>"{}|^`\\\p{Cc} ]*>/u
+
 /** Tokens of SPARQL as far as they matter: what a keyword could hide in comes before keywords. */
 const tokens = new RegExp(
   [
-    /<[^<>"{}|^`\\\u0000-\u0020]*>/u,
+    iri,
     /"""(?:"{0,2}(?:[^"\\]|\\[^]))*"""|'''(?:'{0,2}(?:[^'\\]|\\[^]))*'''/u,
     /"(?:[^"\\\n\r]|\\.)*"|'(?:[^'\\\n\r]|\\.)*'/u,
     /#[^\n\r]*/u,

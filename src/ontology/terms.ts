@@ -37,6 +37,7 @@ export const classes = {
   Expiry: [`${l}Expiry`, `${prov}Activity`],
   FactCheck: [`${l}FactCheck`, `${prov}Activity`],
   FactRebuild: [`${l}FactRebuild`, `${prov}Activity`],
+  FactStall: [`${l}FactStall`, `${prov}Activity`],
   FactTable: [`${l}FactTable`, `${prov}Entity`],
   Ledger: [`${l}Ledger`, `${prov}Entity`],
   Link: [`${l}Link`, `${rdf}Statement`],
