@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { EvidenceError } from '../contracts/errors.js'
 import type { EventReader, ProofSource } from '../ledger/event-store.js'
 import type { LogEntry, Projector } from '../projections/projector.js'
-import type { Range, Row, TablePosition, Warehouse } from '../projections/warehouse.js'
+import type { FactRows, Range, Row, TablePosition, Warehouse } from '../projections/warehouse.js'
 import type { Log } from './log.js'
 import { entriesOf, rangeEventsMax } from './log-entries.js'
 
@@ -23,7 +23,7 @@ export interface FoldProgress {
 interface FoldOptions {
   readonly reader: EventReader
   readonly proofs: ProofSource
-  readonly warehouse: Warehouse
+  readonly warehouse: Warehouse & Pick<FactRows, 'replace'>
   readonly projectors: readonly Projector[]
   readonly signal: AbortSignal
   readonly onProgress?: (progress: FoldProgress) => void
@@ -142,10 +142,14 @@ function createFolding({ reader, proofs, warehouse, projectors }: FoldOptions) {
     })
     if (end === from || folded.length === 0) return
     const tables = folded.map(({ table }) => table)
-    // The plan stands before the first row and the position moves after the last: whoever comes
-    // after a crash writes the same range under the same tokens, which the engine then drops.
+    // The plan stands before the first row and the position moves after the last. Whoever finds a plan after a
+    // crash takes away what is there of it: the engine notes a token and keeps a part in two steps, so that a
+    // token alone does not say whether its rows are there.
     if (!planned) await warehouse.plan(tables, range)
-    for (const { table, rows } of folded) await warehouse.write(table, range, rows)
+    for (const { table, rows } of folded) {
+      if (planned) await warehouse.replace(table, range, rows)
+      else await warehouse.write(table, range, rows)
+    }
     await warehouse.commit(tables, range)
     const moved = tables.map((table) => {
       const epoch = positions.get(table)?.epoch ?? 0
