@@ -14,7 +14,7 @@ export interface Sources {
   readonly assets: readonly string[]
 }
 
-const nowhere: Sources = { streams: [], events: [], types: [], proposals: [], assets: [] }
+export const nowhere: Sources = { streams: [], events: [], types: [], proposals: [], assets: [] }
 
 const ofEvents: ReadonlySet<string> = new Set(eventKinds)
 const ofProposals: ReadonlySet<string> = new Set(['proposal', 'run', ...proposalParts])

@@ -1,6 +1,6 @@
 import type { EventReader, RecordedEvent } from '../ledger/event-store.js'
 import { type EventGraph, lineageOf } from './lineage-of.js'
-import { isHub, type Sources, sourcesAbove, sourcesBelow } from './lineage-sources.js'
+import { isHub, nowhere, type Sources, sourcesAbove, sourcesBelow } from './lineage-sources.js'
 import { type Names, namesOf, readName } from './names.js'
 import { properties, type PropertyName } from './terms.js'
 
@@ -151,6 +151,8 @@ export async function walkLineage(
   question: {
     readonly project: string
     readonly roots: readonly string[]
+    /** Events that tell of the roots, where their names do not say which. */
+    readonly events: readonly string[]
     readonly direction: 'up' | 'down'
     readonly depth: number
   },
@@ -162,6 +164,7 @@ export async function walkLineage(
   const distances = new Map<string, number>(roots.map((root) => [root, 0]))
   const links: Link[] = []
   let frontier = [...roots]
+  await gathering.gather({ ...nowhere, events: question.events })
   for (let distance = 1; distance <= depth && frontier.length > 0; distance += 1) {
     const next: string[] = []
     for (const iri of frontier) {

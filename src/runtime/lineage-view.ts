@@ -53,11 +53,12 @@ export function createLineage(parts: LineageParts): Lineage {
       // Taken before anything is read: what was on the ledger by then is in the answer.
       const position = parts.reader.size()
       const roots = await rootsOf(paths, project, id)
+      const events = isUuid(id) ? [id] : []
       const walks: { sign: 1 | -1; walk: Walk }[] = []
       for (const way of direction === 'both' ? (['up', 'down'] as const) : [direction])
         walks.push({
           sign: way === 'up' ? -1 : 1,
-          walk: await walkLineage(paths, { project, roots, direction: way, depth }),
+          walk: await walkLineage(paths, { project, roots, events, direction: way, depth }),
         })
       const graphs = new Map(walks.flatMap(({ walk }) => [...walk.graphs]))
       for (const graph of graphs.values()) await parts.shapes.check(graph)

@@ -139,6 +139,16 @@ t.test('questions are bounded, and answered within the project of who asks', asy
   ])
   const near = await ask(api, second.event, 'depth=1')
   t.ok(near.body.edges.every(({ from }) => near.body.roots.includes(from)))
+  const issued = await api.send<{ event_id: string }>('POST', '/v1/tokens', {
+    token: api.admin,
+    body: { name: 'tom', access: ['auditor'] },
+  })
+  const ofToken = await ask(api, issued.body.event_id)
+  t.strictSame(
+    ofToken.body.edges.map(({ relation, to }) => [relation, short(to)]),
+    [['wasAttributedTo', 'actor administrator']],
+    'a thing whose name says nothing of its stream',
+  )
   const client = draft()
   await api.ledger.append(request({ events: [client] }))
   const alone = await ask(api, client.id)
