@@ -15,7 +15,6 @@ export const ledgerSettings = {
       'must be file: for the embedded engine in the data folder, or esdb://… or kurrentdb://… of a cluster',
     ),
   ledger_credentials: path,
-  ledger_sequencing: z.enum(['auto', 'own'], 'must be auto or own'),
 }
 type Settings = {
   readonly [Name in keyof typeof ledgerSettings]?:
@@ -25,7 +24,6 @@ type Settings = {
 export const ledgerVariables = {
   FRACTALOPS_LEDGER: 'ledger',
   FRACTALOPS_LEDGER_CREDENTIALS: 'ledger_credentials',
-  FRACTALOPS_LEDGER_SEQUENCING: 'ledger_sequencing',
 } as const satisfies Record<string, keyof Settings>
 
 /** A cluster of EventStoreDB or KurrentDB, or what speaks like one. */
@@ -35,8 +33,6 @@ export interface ClusterPlace {
   readonly connection: string
   /** File that holds `name:password`; undefined = what the connection string says. */
   readonly credentials: string | undefined
-  /** `own`: this process sequences, even when the peer is a ledger that would. */
-  readonly sequencing: 'auto' | 'own'
 }
 
 /** Where the events of the ledger stand. */
@@ -46,12 +42,10 @@ export type LedgerPlace = { readonly kind: 'embedded' } | ClusterPlace
 export const carriesCredentials = (connection: string): boolean => /:\/\/[^/?]*@/.test(connection)
 
 export function ledgerPlace(chosen: Settings, cwd: string, problems: string[]): LedgerPlace {
-  const { ledger = 'file:', ledger_credentials: credentials, ledger_sequencing } = chosen
+  const { ledger = 'file:', ledger_credentials: credentials } = chosen
   if (ledger === 'file:') {
-    if (credentials !== undefined || ledger_sequencing !== undefined)
-      problems.push(
-        'FRACTALOPS_LEDGER_CREDENTIALS and FRACTALOPS_LEDGER_SEQUENCING need FRACTALOPS_LEDGER to name a cluster',
-      )
+    if (credentials !== undefined)
+      problems.push('FRACTALOPS_LEDGER_CREDENTIALS needs FRACTALOPS_LEDGER to name a cluster')
     return { kind: 'embedded' }
   }
   if (credentials !== undefined && carriesCredentials(ledger))
@@ -62,7 +56,6 @@ export function ledgerPlace(chosen: Settings, cwd: string, problems: string[]): 
     kind: 'cluster',
     connection: ledger,
     credentials: credentials === undefined ? undefined : resolve(cwd, credentials),
-    sequencing: ledger_sequencing ?? 'auto',
   }
 }
 

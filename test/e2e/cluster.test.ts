@@ -16,10 +16,9 @@ import {
 import { eventually, freePorts, type Product, runCli, startProduct } from '../support/product.js'
 import { requireTemporal } from '../support/temporal.js'
 
-/** A running product of ours, of which nothing is used that a cluster does not have. */
+/** A running product of ours: whoever has the component `ledger` sequences, whatever the peer is. */
 const standInFor = (product: Product, port: number): Record<string, string> => ({
   FRACTALOPS_LEDGER: `esdb://administrator:${product.adminToken}@127.0.0.1:${port}?tls=true&tlsCAFile=${join(product.data, 'keys', 'grpc-ca.crt')}`,
-  FRACTALOPS_LEDGER_SEQUENCING: 'own',
 })
 
 t.test(

@@ -18,7 +18,6 @@ t.test('the ledger stands in the data folder unless a cluster is named', async (
       kind: 'cluster',
       connection: 'esdb://one:2113,two:2113?tls=false',
       credentials: '/srv/cluster.login',
-      sequencing: 'auto',
     },
   )
   t.match(load({ FRACTALOPS_LEDGER: 'kurrentdb+discover://db.example.org' }).ledger, {
@@ -29,11 +28,13 @@ t.test('the ledger stands in the data folder unless a cluster is named', async (
 t.test(
   'what is wrong about the ledger is told at once, and no file holds a password',
   async (t) => {
-    t.throws(() => load({ FRACTALOPS_LEDGER: 'http://x', FRACTALOPS_LEDGER_SEQUENCING: 'maybe' }), {
+    t.throws(() => load({ FRACTALOPS_LEDGER: 'http://x' }), {
       code: 'CONFIGURATION_INVALID',
-      message: /FRACTALOPS_LEDGER must be file: .*FRACTALOPS_LEDGER_SEQUENCING must be auto or own/,
+      message: /FRACTALOPS_LEDGER must be file:/,
     })
-    t.throws(() => load({ FRACTALOPS_LEDGER_SEQUENCING: 'own' }), { message: /name a cluster/ })
+    t.throws(() => load({ FRACTALOPS_LEDGER_CREDENTIALS: 'cluster.login' }), {
+      message: /name a cluster/,
+    })
     t.throws(
       () =>
         load({
