@@ -16,8 +16,6 @@ const supported = [
   ['batchappend', streams, ['deadline_duration']],
   ['delete', streams, []],
   ['tombstone', streams, []],
-  ['appendsession', records, []],
-  ['appendrecords', records, []],
   ...[
     'create',
     'update',
@@ -30,6 +28,12 @@ const supported = [
   ].map((method) => [method, groups, ['stream', 'all']] as const),
 ] as const
 
+/** Offered where appends to several streams are together or not at all. */
+const together = [
+  ['appendsession', records, []],
+  ['appendrecords', records, []],
+] as const
+
 /** By this a process that is no mere client knows that the peer is a ledger of ours, which sequences itself. */
 const own = [['append', ledgerRpcName.toLowerCase(), []]] as const
 
@@ -38,7 +42,7 @@ const leaderState = 8
 
 /** What this server offers, and that it stands alone. Anybody may ask: clients do before they sign in. */
 export const features = (
-  { newId, now, remote }: Pick<GrpcParts, 'newId' | 'now' | 'remote'>,
+  { ledger, newId, now, remote }: Pick<GrpcParts, 'ledger' | 'newId' | 'now' | 'remote'>,
   address: () => { readonly host: string; readonly port: number },
 ): readonly Method[] => {
   const instance = newId()
@@ -49,13 +53,15 @@ export const features = (
       SupportedMethods,
       async () => ({
         version: serverVersion,
-        methods: [...supported, ...(remote === undefined ? [] : own)].map(
-          ([methodName, serviceName, names]) => ({
-            methodName,
-            serviceName,
-            features: names,
-          }),
-        ),
+        methods: [
+          ...supported,
+          ...(ledger.capabilities.multiStreamAtomic ? together : []),
+          ...(remote === undefined ? [] : own),
+        ].map(([methodName, serviceName, names]) => ({
+          methodName,
+          serviceName,
+          features: names,
+        })),
       }),
     ),
     unary(
