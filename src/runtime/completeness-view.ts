@@ -1,16 +1,12 @@
-import { canonicalText } from '../contracts/canonical-json.js'
 import {
   leavesSinceMax,
   type PlacedLeaf,
   proofLeavesMax,
   type SealPart,
-  type StreamProofFile,
   streamProofFormat,
-  type WindowProofFile,
   windowProofFormat,
 } from '../contracts/completeness.js'
 import { EvidenceError } from '../contracts/errors.js'
-import { proofFileBytesMax } from '../contracts/proof-file.js'
 import { type CheckpointParts, questionDigest } from '../ledger/completeness.js'
 import { base64Of, hexOf } from '../ledger/encoding.js'
 import type {
@@ -22,7 +18,7 @@ import type {
 } from '../ledger/event-store.js'
 import { nodeCrypto } from '../ledger/node-crypto.js'
 import type { SealedHead, SealedHeads } from '../ledger/sealed-heads.js'
-import { keysOf } from './proof-view.js'
+import { keysOf, proofText } from './proof-view.js'
 
 const coveringTimeoutMs = 10_000
 
@@ -80,7 +76,7 @@ export async function streamProofOf(
   ).filter(({ position }) => position < checkpoint.size)
   if (events.length > proofLeavesMax) throw tooMany(from, from + proofLeavesMax)
   const since = to === undefined ? await leavesSince(parts, sealed, checkpoint) : null
-  return written({
+  return proofText({
     format: streamProofFormat,
     project,
     stream,
@@ -136,7 +132,7 @@ export async function windowProofOf(
   if (!isOver && since === null && last === undefined)
     throw new EvidenceError('HEADS_NOT_SEALED', `nothing proves yet that no more of ${type} follow`)
   const listed = [before, ...found, after, last].filter((event) => event !== undefined)
-  return written({
+  return proofText({
     format: windowProofFormat,
     project,
     type,
@@ -258,14 +254,4 @@ function sealPart({ event, head, proof }: SealedHead): SealPart {
       other: other === null ? null : { key: hexOf(other.key), ...headOf(other) },
     },
   }
-}
-
-function written(file: StreamProofFile | WindowProofFile): string {
-  const text = `${canonicalText(file)}\n`
-  if (text.length > proofFileBytesMax)
-    throw new EvidenceError(
-      'PROOF_TOO_LARGE',
-      `the proof would be larger than ${proofFileBytesMax} bytes`,
-    )
-  return text
 }

@@ -1,6 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { canonicalText } from '../contracts/canonical-json.js'
+import type { StreamProofFile, WindowProofFile } from '../contracts/completeness.js'
 import { EvidenceError } from '../contracts/errors.js'
 import { keyCreated } from '../contracts/ledger.js'
+import { proofFileBytesMax } from '../contracts/proof-file.js'
+import type { QueryProofFile } from '../contracts/query-proof.js'
 import type { ProofSource, PublishedCheckpoint, RecordedEvent } from '../ledger/event-store.js'
 import { nodeCrypto } from '../ledger/node-crypto.js'
 import { parseNote } from '../ledger/note.js'
@@ -118,4 +122,15 @@ export function keysOf(note: string, vkeys: readonly string[]): readonly string[
       )
     return vkey
   })
+}
+
+/** A proof file as it is handed out: RFC 8785 JSON and one newline. @throws EvidenceError PROOF_TOO_LARGE. */
+export function proofText(file: StreamProofFile | WindowProofFile | QueryProofFile): string {
+  const text = `${canonicalText(file)}\n`
+  if (text.length > proofFileBytesMax)
+    throw new EvidenceError(
+      'PROOF_TOO_LARGE',
+      `the proof would be larger than ${proofFileBytesMax} bytes`,
+    )
+  return text
 }

@@ -1,12 +1,10 @@
-import { canonicalText } from '../contracts/canonical-json.js'
 import { type PlacedLeaf, proofLeavesMax } from '../contracts/completeness.js'
 import { EvidenceError } from '../contracts/errors.js'
-import { proofFileBytesMax } from '../contracts/proof-file.js'
 import { ProvenRow, type QueryProofFile, queryProofFormat } from '../contracts/query-proof.js'
 import { base64Of, hexOf } from '../ledger/encoding.js'
 import type { EventReader, ProofSource } from '../ledger/event-store.js'
 import type { Row } from '../projections/warehouse.js'
-import { keysOf } from './proof-view.js'
+import { keysOf, proofText } from './proof-view.js'
 
 const coveringTimeoutMs = 10_000
 
@@ -61,13 +59,7 @@ export async function queryProofOf(
     checkpoint: checkpoint.note,
     keys: [...keysOf(checkpoint.note, vkeys)],
   }
-  const text = `${canonicalText(file)}\n`
-  if (text.length > proofFileBytesMax)
-    throw new EvidenceError(
-      'PROOF_TOO_LARGE',
-      `the proof would be larger than ${proofFileBytesMax} bytes`,
-    )
-  return text
+  return proofText(file)
 }
 
 function provenRow(row: Row, at: number): ProvenRow {
