@@ -18,7 +18,7 @@ import { requireTemporal } from '../support/temporal.js'
 
 /** A running product of ours: whoever has the component `ledger` sequences, whatever the peer is. */
 const standInFor = (product: Product, port: number): Record<string, string> => ({
-  FRACTALOPS_LEDGER: `esdb://administrator:${product.adminToken}@127.0.0.1:${port}?tls=true&tlsCAFile=${join(product.data, 'keys', 'grpc-ca.crt')}`,
+  FRACTALOPS_LEDGER: product.eventStore(`127.0.0.1:${port}`),
 })
 
 t.test(

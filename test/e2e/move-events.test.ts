@@ -16,12 +16,6 @@ import {
 const events = 12_000
 const batchMax = 400
 
-/** The connection string of a product, with the rights of its administrator. */
-function connectionTo({ data, addresses, adminToken }: Product): string {
-  const authority = encodeURIComponent(join(data, 'keys', 'grpc-ca.crt'))
-  return `esdb://administrator:${adminToken}@${addresses.grpc ?? ''}?tlsCAFile=${authority}`
-}
-
 async function fill(product: Product): Promise<void> {
   for (let from = 0; from < events; from += batchMax) {
     const batch = Array.from({ length: batchMax }, (_, i) => ({
@@ -49,7 +43,7 @@ t.test(
     const old = await startProduct(t, { flags: components })
     const present = await startProduct(t, { flags: components })
     await fill(old)
-    const args = ['import', connectionTo(old), '--name', 'shop', '--data', present.data, '--json']
+    const args = ['import', old.eventStore(), '--name', 'shop', '--data', present.data, '--json']
 
     const state = join(present.data, 'moves', 'import-shop.json')
     const killed = spawn(process.execPath, [cliPath, ...args], { env: cleanEnv(), stdio: 'ignore' })
@@ -74,7 +68,7 @@ t.test(
     t.equal((await runCli(['verify', proof, '--key', key])).code, 0)
 
     const third = await startProduct(t, { flags: components })
-    const given = await runCli(['export', connectionTo(third), '--data', present.data], {}, 120_000)
+    const given = await runCli(['export', third.eventStore(), '--data', present.data], {}, 120_000)
     t.equal(given.code, 0, given.stderr + given.stdout)
     t.match(given.stdout, /same events at both places, byte for byte, in the same order/)
   },

@@ -170,6 +170,12 @@ export class Product {
     return readFileSync(join(this.data, 'admin.token'), 'utf8').trim()
   }
 
+  /** The connection string of its event store, with the rights of the administrator. */
+  eventStore(address = this.addresses.grpc): string {
+    const authority = join(this.data, 'keys', 'grpc-ca.crt')
+    return `esdb://administrator:${this.adminToken}@${address ?? ''}?tls=true&tlsCAFile=${authority}`
+  }
+
   /** Sends one request; a body is sent as JSON. */
   async request<Body = unknown>(
     method: string,
