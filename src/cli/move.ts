@@ -2,7 +2,12 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { dirname, join, resolve } from 'node:path'
 import * as z from 'zod'
 import { EvidenceError } from '../contracts/errors.js'
-import type { MovePosition } from '../ledger/moved-event.js'
+import {
+  type AllPosition,
+  allPositionOf,
+  AllPositionText,
+  allPositionText,
+} from '../ledger/all-position.js'
 import {
   compareMove,
   type Move,
@@ -24,14 +29,6 @@ export const moveFlags = {
 export const isConnectionString = (text: string): boolean =>
   /^(esdb|kurrentdb|kurrent|kdb)(\+discover)?:\/\//.test(text)
 
-const Position = z
-  .string()
-  .regex(/^\d{1,20}\/\d{1,20}$/)
-  .transform((text): MovePosition => {
-    const [commit = '', prepare = ''] = text.split('/')
-    return { commit: BigInt(commit), prepare: BigInt(prepare) }
-  })
-
 /** How far a move has come, kept beside the data folder so that an interrupted one goes on. */
 const State = z.strictObject({
   format: z.literal('fractalops/move/1'),
@@ -39,7 +36,7 @@ const State = z.strictObject({
   other: z.string(),
   name: z.string(),
   prefix: z.string(),
-  position: Position,
+  position: AllPositionText.transform(allPositionOf),
 })
 type Kept = Omit<z.input<typeof State>, 'format' | 'position'>
 
@@ -142,7 +139,7 @@ async function run(
   }
 }
 
-const percentOf = (done: MovePosition, end: MovePosition): number =>
+const percentOf = (done: AllPosition, end: AllPosition): number =>
   end.commit === 0n ? 100 : Number((done.commit * 100n) / end.commit)
 
 function reportOf(
@@ -174,7 +171,7 @@ function stateFile(flags: MoveFlags, context: Context, name: string): string {
   return join(data, 'moves', name.replaceAll(':', '_'))
 }
 
-function readState(file: string, kept: Kept): MovePosition | undefined {
+function readState(file: string, kept: Kept): AllPosition | undefined {
   if (!existsSync(file)) return undefined
   const parsed = State.safeParse(parseJson(readFileSync(file, 'utf8')))
   const state = parsed.data
@@ -199,12 +196,12 @@ const parseJson = (text: string): unknown => {
   }
 }
 
-function writeState(file: string, kept: Kept, position: MovePosition): void {
+function writeState(file: string, kept: Kept, position: AllPosition): void {
   mkdirSync(dirname(file), { recursive: true })
   const state: z.input<typeof State> = {
     format: 'fractalops/move/1',
     ...kept,
-    position: `${position.commit}/${position.prepare}`,
+    position: allPositionText(position),
   }
   // Replaced whole: a kill leaves the one before, from which repeating appends nothing twice.
   writeFileSync(`${file}.new`, `${JSON.stringify(state)}\n`)

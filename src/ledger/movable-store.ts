@@ -1,4 +1,5 @@
-import type { MovedEvent, MovePosition } from './moved-event.js'
+import type { AllPosition } from './all-position.js'
+import type { MovedEvent } from './moved-event.js'
 
 /** Events of one stream that are appended together, and what it must hold before them. */
 export interface MoveRun {
@@ -13,9 +14,9 @@ export interface MovableStore {
   /** Its address, without credentials. */
   readonly address: string
   /** The place of its last event; undefined when it has none. */
-  head(): Promise<MovePosition | undefined>
+  head(): Promise<AllPosition | undefined>
   /** Every event behind a place, in the order of `$all`. */
-  read(after: MovePosition | undefined, signal: AbortSignal): AsyncIterable<MovedEvent>
+  read(after: AllPosition | undefined, signal: AbortSignal): AsyncIterable<MovedEvent>
   /**
    * Appends, durably; calls stand in the store in the order in which they were made, also when the first were not
    * yet answered.

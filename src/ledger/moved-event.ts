@@ -1,13 +1,13 @@
 import * as z from 'zod'
 import { canonicalBytes } from '../contracts/canonical-json.js'
+import {
+  type AllPosition,
+  allPositionOf,
+  AllPositionText,
+  allPositionText,
+} from './all-position.js'
 import { base64Of, bytesOfBase64, hexOf, utf8 } from './encoding.js'
 import type { Sha256 } from './merkle.js'
-
-/** A place in `$all` of an event store of that protocol. */
-export interface MovePosition {
-  readonly commit: bigint
-  readonly prepare: bigint
-}
 
 /** One event on its way from one event store to another, byte for byte. */
 export interface MovedEvent {
@@ -20,7 +20,7 @@ export interface MovedEvent {
   readonly metadata: Uint8Array
   /** When it was recorded, in units of 100 ns since 1970. */
   readonly created: bigint
-  readonly position: MovePosition
+  readonly position: AllPosition
 }
 
 /**
@@ -31,7 +31,7 @@ const Origin = z.strictObject({
   /** The name of the move. */
   from: z.string().min(1).max(256),
   /** `<commit>/<prepare>` in `$all` there. */
-  position: z.string().regex(/^\d{1,20}\/\d{1,20}$/),
+  position: AllPositionText,
   revision: z.string().regex(/^\d{1,20}$/),
   /** RFC 3339 with seven fractional digits, the resolution of the protocol. */
   created: z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z$/),
@@ -86,7 +86,7 @@ export function movedMetadata(
   const object = openObject(metadata)
   const origin: Origin = {
     from: move.from,
-    position: `${position.commit}/${position.prepare}`,
+    position: allPositionText(position),
     revision: String(revision),
     created: instantText(created),
     ...(move.stream === event.stream ? {} : { stream: event.stream }),
@@ -97,11 +97,6 @@ export function movedMetadata(
   if (object === undefined) return utf8(`${head}}`)
   const rest = object.slice(1)
   return utf8(/^[ \t\r\n]*\}/.test(rest) ? head + rest : `${head},${rest}`)
-}
-
-const splitPosition = (text: string): MovePosition => {
-  const [commit = '', prepare = ''] = text.split('/')
-  return { commit: BigInt(commit), prepare: BigInt(prepare) }
 }
 
 /** Where an event says that it came from; undefined when it was not moved. */
@@ -132,7 +127,7 @@ export function eventBefore(event: MovedEvent, from: string): MovedEvent | undef
     stream: origin.stream ?? event.stream,
     revision: BigInt(origin.revision),
     created: instantTicks(origin.created),
-    position: splitPosition(origin.position),
+    position: allPositionOf(origin.position),
     metadata,
   }
 }

@@ -1,13 +1,13 @@
 import { v5 } from 'uuid'
 import { EvidenceError } from '../contracts/errors.js'
 import { streamMetadataType } from '../contracts/stream-metadata.js'
+import type { AllPosition } from '../ledger/all-position.js'
 import type { MovableStore, MoveRun } from '../ledger/movable-store.js'
 import {
   createTally,
   eventBefore,
   type MovedEvent,
   movedMetadata,
-  type MovePosition,
   type MoveTally,
 } from '../ledger/moved-event.js'
 import { nodeCrypto } from '../ledger/node-crypto.js'
@@ -38,8 +38,8 @@ export interface Move {
 }
 
 export interface MoveProgress {
-  readonly done: MovePosition
-  readonly end: MovePosition
+  readonly done: AllPosition
+  readonly end: AllPosition
 }
 
 export interface MoveCounts {
@@ -107,10 +107,10 @@ const expectedBefore = (revision: bigint): bigint | 'none' =>
  */
 export async function moveEvents(
   move: Move,
-  after: MovePosition | undefined,
+  after: AllPosition | undefined,
   report: {
     readonly progress: (progress: MoveProgress) => void
-    readonly saved: (position: MovePosition) => Promise<void>
+    readonly saved: (position: AllPosition) => Promise<void>
   },
 ): Promise<MoveCounts> {
   const { source, target, prefix, signal } = move
@@ -142,31 +142,22 @@ export async function moveEvents(
 }
 
 /** Gathers runs of one stream, sends them without waiting for each, and goes on when the first were answered. */
-function sendRuns(
-  move: Move,
-  counts: MoveCounts,
-  saved: (position: MovePosition) => Promise<void>,
-) {
+function sendRuns(move: Move, counts: MoveCounts, saved: (position: AllPosition) => Promise<void>) {
   let gathering: Run | undefined
   const inFlight: { readonly run: Run; readonly outcome: Promise<unknown> }[] = []
 
   const settleFirst = async () => {
     const first = inFlight.shift()
     if (first === undefined) return
-    const failure = await first.outcome
-    if (failure !== undefined) {
+    const settled = [first]
+    if ((await first.outcome) !== undefined) {
       // What was sent behind it is there or not by now; only then is it seen what is wrong with this one.
-      const behind = inFlight.splice(0)
-      await Promise.all(behind.map(({ outcome }) => outcome))
-      for (const { run } of [first, ...behind]) await sendSingly(move, run, counts)
-      const last = behind.at(-1) ?? first
-      await savedAfter(last.run)
-      return
+      settled.push(...inFlight.splice(0))
+      const outcomes = await Promise.all(settled.map(({ outcome }) => outcome))
+      for (const [i, { run }] of settled.entries())
+        if (outcomes[i] !== undefined) await sendSingly(move, run, counts)
     }
-    await savedAfter(first.run)
-  }
-  const savedAfter = async ({ events }: Run) => {
-    const last = events.at(-1)
+    const last = settled.at(-1)?.run.events.at(-1)
     if (last !== undefined) await saved(last.position)
   }
   const send = async () => {
@@ -262,7 +253,7 @@ export interface MoveComparison {
 /** Reads both stores whole and compares what the move has moved. */
 export async function compareMove(
   { source, target, name, prefix, signal }: Omit<Move, 'repeatedBy'>,
-  end: MovePosition,
+  end: AllPosition,
   progress: (side: 'source' | 'target', progress: MoveProgress) => void,
 ): Promise<MoveComparison> {
   const there = createTally(nodeCrypto.sha256)

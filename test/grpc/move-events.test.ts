@@ -1,13 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { openEsdbMovable } from '../../src/ledger/adapters/esdb-movable.js'
+import type { AllPosition } from '../../src/ledger/all-position.js'
 import type { MovableStore, MoveRun } from '../../src/ledger/movable-store.js'
-import {
-  eventBefore,
-  instantText,
-  type MovedEvent,
-  type MovePosition,
-} from '../../src/ledger/moved-event.js'
+import { eventBefore, instantText, type MovedEvent } from '../../src/ledger/moved-event.js'
 import { eventView } from '../../src/runtime/event-view.js'
 import { compareMove, type Move, moveEvents } from '../../src/runtime/move-events.js'
 import { connectionTo, openTestGrpc, type TestGrpc } from '../support/grpc.js'
@@ -92,7 +88,7 @@ t.test('moved events keep id, order, time, metadata and every byte of their data
     after.map(({ revision }) => revision),
     [0n, 1n, 0n, 2n],
   )
-  const end = (await from.store.head()) as MovePosition
+  const end = (await from.store.head()) as AllPosition
   const comparison = await compareMove(move, end, () => undefined)
   t.match(comparison, { sameEvents: true, sameOrder: true, source: { events: 4 } })
 })
@@ -100,7 +96,7 @@ t.test('moved events keep id, order, time, metadata and every byte of their data
 t.test('a move that is repeated from any place appends nothing twice', async (t) => {
   const { from, to, move } = await openMove(t)
   for (let i = 0; i < 40; i += 1) await append(from.store, `order-${i % 3}`, eventOf())
-  const places: MovePosition[] = []
+  const places: AllPosition[] = []
   await moveEvents(move, undefined, {
     progress: () => undefined,
     saved: async (place) => void places.push(place),
@@ -119,7 +115,7 @@ t.test('what a cut connection left open is found and not appended again', async 
   const cut = await openEsdbMovable(
     connectionTo(to.grpc, { name: 'administrator', token: to.grpc.admin }),
   )
-  let saved: MovePosition | undefined
+  let saved: AllPosition | undefined
   let runs = 0
   const failing: MovableStore = {
     ...cut,
@@ -164,7 +160,7 @@ t.test(
     t.equal(counts.renamed, 1)
     t.equal(moved.length, 3)
     t.equal(moved[1]?.id, taken.id)
-    const end = (await from.store.head()) as MovePosition
+    const end = (await from.store.head()) as AllPosition
     t.match(await compareMove(move, end, () => undefined), { sameEvents: true })
   },
 )
@@ -231,7 +227,7 @@ t.test('a comparison sees a missing and a changed event', async (t) => {
   await append(from.store, 'order-1', eventOf())
   await moveEvents(move, undefined, silent)
   await append(from.store, 'order-1', eventOf())
-  const end = (await from.store.head()) as MovePosition
+  const end = (await from.store.head()) as AllPosition
   t.match(await compareMove(move, end, () => undefined), {
     sameEvents: false,
     source: { events: 2 },

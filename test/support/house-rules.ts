@@ -90,7 +90,7 @@ export const mayKnow: Readonly<Record<string, readonly string[]>> = {
 /** What each subject offers to the others, by file name; everything else is its own affair. */
 export const offers: Readonly<Record<string, RegExp>> = {
   ledger:
-    /^(event-store|facts|writers|fold|leaf|encoding|event-ids|merkle|note|checkpoint|proof-file|tlog-proof|stream-name|stream-metadata|stream-access|signing-keys|key-succession|node-crypto|tiles|raw-leaf|batch-proof|cosignature|witness|witness-policy|witness-request|heads|heads-map|seals|sealed-heads|seal-replay|completeness|stream-proof|window-proof|query-proof|witnessed|verification|fsck-report|enrolled-writer|ledger-wire|moved-event|movable-store|ledger)$/,
+    /^(event-store|facts|writers|fold|leaf|encoding|event-ids|merkle|note|checkpoint|proof-file|tlog-proof|stream-name|stream-metadata|stream-access|signing-keys|key-succession|node-crypto|tiles|raw-leaf|batch-proof|cosignature|witness|witness-policy|witness-request|heads|heads-map|seals|sealed-heads|seal-replay|completeness|stream-proof|window-proof|query-proof|witnessed|verification|fsck-report|enrolled-writer|ledger-wire|all-position|moved-event|movable-store|ledger)$/,
   proposals: /./,
   assets: /./,
   projections: /./,

@@ -7,7 +7,8 @@ import services from '@kurrent/kurrentdb-client/generated/kurrentdb/protocols/v1
 import messages from '@kurrent/kurrentdb-client/generated/kurrentdb/protocols/v1/streams_pb.js'
 import { type ErrorCode, EvidenceError, errorTable } from '../../contracts/errors.js'
 import type { MovableStore, MoveRun } from '../movable-store.js'
-import type { MovedEvent, MovePosition } from '../moved-event.js'
+import type { AllPosition } from '../all-position.js'
+import type { MovedEvent } from '../moved-event.js'
 import { type EsdbConnection, readEsdbConnection } from './esdb-connection.js'
 
 type Streams = InstanceType<typeof services.StreamsClient>
@@ -71,8 +72,7 @@ export async function openEsdbMovable(text: string): Promise<MovableStore> {
   }
 }
 
-const isSame = (a: MovePosition, b: MovePosition) =>
-  a.commit === b.commit && a.prepare === b.prepare
+const isSame = (a: AllPosition, b: AllPosition) => a.commit === b.commit && a.prepare === b.prepare
 
 const unreachable = (address: string, cause: unknown) =>
   new EvidenceError('EVENT_STORE_UNREACHABLE', `no event store answers at ${address}`, { cause })
@@ -85,7 +85,7 @@ const identifier = (stream: string) => {
 
 function readAllRequest(
   direction: 'forwards' | 'backwards',
-  after: MovePosition | undefined,
+  after: AllPosition | undefined,
   count: string,
 ): messages.ReadReq {
   const { Options } = messages.ReadReq
@@ -126,7 +126,7 @@ async function* eventsOf(
   }
 }
 
-const positionOf = (answer: ReadEvent): MovePosition => {
+const positionOf = (answer: ReadEvent): AllPosition => {
   const event = answer.getEvent()
   return {
     commit: BigInt(event?.getCommitPosition() ?? 0),
@@ -134,7 +134,7 @@ const positionOf = (answer: ReadEvent): MovePosition => {
   }
 }
 
-function movedEvent(answer: ReadEvent, position: MovePosition): MovedEvent {
+function movedEvent(answer: ReadEvent, position: AllPosition): MovedEvent {
   const event = answer.getEvent() ?? new messages.ReadResp.ReadEvent.RecordedEvent()
   const facts = event.getMetadataMap()
   return {

@@ -1,13 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { EvidenceError } from '../../contracts/errors.js'
+import type { AllPosition } from '../all-position.js'
 import { utf8 } from '../encoding.js'
 import type { ExpectedRevision } from '../event-store.js'
-
-/** A place in `$all`. */
-export interface ClusterPosition {
-  readonly commit: bigint
-  readonly prepare: bigint
-}
 
 /** One event as it stands on the cluster. */
 export interface ClusterEvent {
@@ -21,7 +16,7 @@ export interface ClusterEvent {
   readonly metadata: Uint8Array
   /** When the cluster took it, in milliseconds since 1970. */
   readonly createdMs: number
-  readonly position: ClusterPosition
+  readonly position: AllPosition
 }
 
 export interface ClusterDraft {
@@ -48,14 +43,14 @@ export interface ClusterConnection {
   /** The last event of a stream; undefined when there is none. @throws EvidenceError EVENT_STORE_UNREACHABLE. */
   lastOf(stream: string): Promise<ClusterEvent | undefined>
   /** Where the last event of `$all` stands. @throws EvidenceError EVENT_STORE_UNREACHABLE. */
-  head(): Promise<ClusterPosition | undefined>
+  head(): Promise<AllPosition | undefined>
   /**
    * Every event behind a place, in order, without end. `onReached` is called when the cluster has taken the wish.
    *
    * @throws the client's error when the connection is lost.
    */
   follow(
-    after: ClusterPosition | undefined,
+    after: AllPosition | undefined,
     signal: AbortSignal,
     onReached: () => void,
   ): AsyncIterable<ClusterEvent>
@@ -107,7 +102,7 @@ interface ResolvedEvent {
     readonly data: unknown
     readonly metadata?: unknown
     readonly created: Date
-    readonly position?: ClusterPosition | undefined
+    readonly position?: AllPosition | undefined
   }
   readonly commitPosition?: bigint
 }
@@ -244,7 +239,7 @@ const heldEventsMax = 512
 
 async function* follow(
   official: OfficialClient,
-  after: ClusterPosition | undefined,
+  after: AllPosition | undefined,
   signal: AbortSignal,
   onReached: () => void,
 ): AsyncGenerator<ClusterEvent> {

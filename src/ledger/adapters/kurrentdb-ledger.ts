@@ -8,7 +8,8 @@ import { openDataKeyFile } from './data-key-file.js'
 import { type FilePort, nodeFiles, replaceFile } from './file-port.js'
 import { createClusterAppends } from './kurrentdb-appends.js'
 import { claimLedger, lastClaim } from './kurrentdb-claim.js'
-import type { ClusterConnection, ClusterPosition } from './kurrentdb-connection.js'
+import type { AllPosition } from '../all-position.js'
+import type { ClusterConnection } from './kurrentdb-connection.js'
 import { createEnvelopes, type Envelopes } from './kurrentdb-envelope.js'
 import { openPlaceFile } from './kurrentdb-place.js'
 import { startSequencer } from './kurrentdb-sequencer.js'
@@ -228,7 +229,7 @@ function readingOf(
 /** @throws EvidenceError ROLLBACK_DETECTED when the cluster has lost events that stand on the log. */
 async function refuseRollback(
   connection: Pick<ClusterConnection, 'head'>,
-  reached: ClusterPosition | undefined,
+  reached: AllPosition | undefined,
 ): Promise<void> {
   if (reached === undefined) return
   const head = await connection.head()

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
 import { EvidenceError } from '../../contracts/errors.js'
+import type { AllPosition } from '../all-position.js'
 import type { FilePort } from './file-port.js'
-import type { ClusterPosition } from './kurrentdb-connection.js'
 
 /**
  * Where on the cluster the leaf log stands. Before leaves are appended, the place behind them is noted beside the
@@ -10,15 +10,15 @@ import type { ClusterPosition } from './kurrentdb-connection.js'
  */
 export interface PlaceFile {
   /** The place behind the first `size` leaves; undefined = the beginning. @throws EvidenceError DATA_FOLDER_INVALID. */
-  behind(size: number): ClusterPosition | undefined
+  behind(size: number): AllPosition | undefined
   /** Resolves when the note is durable. */
-  note(size: number, position: ClusterPosition): Promise<void>
+  note(size: number, position: AllPosition): Promise<void>
   close(): Promise<void>
 }
 
 interface Place {
   readonly size: number
-  readonly position: ClusterPosition
+  readonly position: AllPosition
 }
 
 /** Each place stands in a sector of its own: what tears one write leaves the other. */

@@ -3,7 +3,8 @@ import { EvidenceError } from '../../contracts/errors.js'
 import type { Receipt } from '../event-store.js'
 import type { DataKeyFile } from './data-key-file.js'
 import type { SettledAppends, SettledEvent } from './journal-appends.js'
-import type { ClusterConnection, ClusterEvent, ClusterPosition } from './kurrentdb-connection.js'
+import type { AllPosition } from '../all-position.js'
+import type { ClusterConnection, ClusterEvent } from './kurrentdb-connection.js'
 import type { Envelopes } from './kurrentdb-envelope.js'
 import { isSystemEvent, sequencerStream } from './kurrentdb-names.js'
 import type { PlaceFile } from './kurrentdb-place.js'
@@ -50,17 +51,17 @@ export interface SequencerParts {
 /** The one that gives the events of a cluster their places, in the order of `$all`. */
 export interface Sequencer {
   /** Resolves when everything up to this place is sequenced. @throws EvidenceError when it never will be. */
-  reach(position: ClusterPosition): Promise<void>
+  reach(position: AllPosition): Promise<void>
   close(): Promise<void>
 }
 
 interface Reaching {
-  readonly position: ClusterPosition
+  readonly position: AllPosition
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
 
-const isAtLeast = (a: ClusterPosition, b: ClusterPosition): boolean =>
+const isAtLeast = (a: AllPosition, b: AllPosition): boolean =>
   a.commit > b.commit || (a.commit === b.commit && a.prepare >= b.prepare)
 
 /**
@@ -127,7 +128,7 @@ export function startSequencer(parts: SequencerParts): Sequencer {
     return step
   }
 
-  const goOn = (position: ClusterPosition) => {
+  const goOn = (position: AllPosition) => {
     reached = position
     const there = reaching.filter((one) => isAtLeast(position, one.position))
     reaching = reaching.filter((one) => !isAtLeast(position, one.position))
